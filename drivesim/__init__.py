@@ -1,0 +1,63 @@
+"""Closed-loop simulation for driving planners: a logged drive becomes a world that answers back.
+
+import drivesim
+scenario = drivesim.load("synthetic")
+rollout = drivesim.simulate(scenario, drivesim.planner("idm"))
+for score in drivesim.score(rollout, scenario):
+    print(score.name, score.value)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .simulator import simulate as simulate
+    from .types import Rollout, Scenario, Score
+
+__version__ = "0.1.0"
+
+METRICS = ("collision", "drivable_area", "progress", "comfort", "time_to_collision")
+"""What is scored unless something else is asked for."""
+
+
+def load(source: str, root: str | None = None, id: str | None = None, **options: Any) -> Scenario:
+    """Load one scenario of a source ("synthetic", "pandaset", ...), the first drivable one if no `id` is given.
+
+    `root` is the folder of the log; `options` are those of the source. Raises errors.InputError in plain words.
+    """
+    from .config import source as build
+    from .errors import NotDrivable
+
+    reader = build(source, root, **options)
+    if id is not None:
+        return reader.load(id)
+    reasons = []
+    for candidate in reader.ids():
+        try:
+            return reader.load(candidate)
+        except NotDrivable as reason:
+            reasons.append(f"{candidate}: {reason}")
+    raise NotDrivable("nothing to drive: " + "; ".join(reasons))
+
+
+def planner(name: str, **options: Any) -> Any:
+    """A planner by its yaml's name, with options of its dataclass."""
+    from .config import part
+
+    return part("planner", name, **options)
+
+
+def score(rollout: Rollout, scenario: Scenario, metrics: tuple[str, ...] = METRICS) -> list[Score]:
+    """Scores of one rollout."""
+    from .config import part
+
+    return [part("metrics", name)([rollout], scenario) for name in metrics]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "simulate":  # torch takes seconds to import: only who drives pays for it
+        from .simulator import simulate
+
+        return simulate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""CONTROL: from wish to action."""

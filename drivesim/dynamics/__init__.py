@@ -1,0 +1,1 @@
+"""DYNAMICS: who else decides, and how bodies move."""

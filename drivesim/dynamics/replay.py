@@ -1,0 +1,26 @@
+"""Everybody but the ego follows the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from drivesim.memory.history import History
+from drivesim.types import Action, Scenario, Scene, State
+
+from .exact import Exact
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Nobody decides: the agents drive through an ego that left its log."""
+
+    body: Exact = field(default_factory=Exact)
+
+    def begin(self, state: State, scenario: Scenario, seed: int) -> State:
+        return state
+
+    def act(self, state: State, history: History, scene: Scene) -> Action:
+        agents = state.agents
+        return Action(torch.full((*agents.yaw.shape, 3), torch.nan), torch.zeros_like(agents.valid))

@@ -1,0 +1,1 @@
+"""MEMORY: what has happened in the rollout."""

@@ -1,0 +1,231 @@
+"""The loop: the only place where the five modules meet. It never knows who is asking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+
+import torch
+from torch import Tensor
+
+from .control.lqr import LQR
+from .control.trajectory import anchor
+from .dynamics.attitude import Attitude
+from .dynamics.bicycle import axles
+from .dynamics.replay import Replay
+from .dynamics.step import end_of_log, step
+from .errors import InputError, PlannerFailure
+from .geometry import rotate, to_frame, wrap_angle
+from .memory.history import History
+from .protocols import AgentBehavior, Controller, Planner, WorldGenerator
+from .types import (
+    Body,
+    Camera,
+    Cause,
+    EgoHistory,
+    Frame,
+    Frames,
+    Observation,
+    Plan,
+    Privileged,
+    Rollout,
+    Scenario,
+    State,
+    Trajectory,
+    Vehicle,
+)  # fmt: skip
+
+Watch = Callable[[int, State, Frames, Plan | None, float], None]
+"""Called after each step's plan: step, state, frames the planner saw, its newest plan, seconds it took."""
+
+PAST = 20
+"""Steps of its own past that the planner gets: 2 s, as nuPlan's history buffer holds."""
+
+
+def simulate(
+    scenario: Scenario,
+    planner: Planner,
+    generation: WorldGenerator | None = None,
+    behavior: AgentBehavior | None = None,
+    control: Controller | None = None,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> Rollout:
+    """Drive a scenario from its `start` to the end of its log.
+
+    Without `behavior` the others replay the log; without `control` an LQR follows the plan; without `generation`
+    only planners that look at no camera can drive. Raises PlannerFailure when the planner breaks its contract and
+    InputError when the parts do not fit together.
+    """
+    behavior, control = behavior or Replay(), control or LQR()
+    scene, briefing = scenario.scene, scenario.scene.briefing
+    cameras = _cameras(planner, briefing.cameras)
+    if cameras and generation is None:
+        raise InputError("the planner looks at cameras: choose a world generator (generation=raster)")
+    log_body = _bodies(scenario)
+    attitude = Attitude.of(scenario.log, scene.map)
+    world = generation.remember(scenario) if generation and cameras else None
+
+    state, history = start_state(scenario, log_body)
+    state = behavior.begin(state, scenario, seed)
+    frames: dict[str, Frame] = {}
+    trajectory: Trajectory | None = None
+    _guarded("reset", int(state.step), lambda: planner.reset(briefing))
+    while not bool(state.done):
+        now, plan, seconds = int(state.step), None, 0.0
+        if trajectory is None or (now - scenario.start) % _every(planner, briefing.dt) == 0:
+            due = [c for c in cameras if _is_due(c, frames.get(c.name), now * briefing.dt)]
+            if due and generation:
+                fresh, world = generation.render(state, world, due)  # GENERATION and MEMORY
+                frames.update(fresh)
+            observation = observe(scenario, state, history, dict(frames), planner)
+            begun = time.perf_counter()
+            plan = _guarded("plan", now, lambda o=observation: planner.plan(o))  # the system under test
+            seconds = time.perf_counter() - begun
+            trajectory = anchor(check_plan(plan, now), briefing.vehicle.rear_axle(state.agents.poses[0]))
+            history = history.add_plan(plan, now)
+        if watch:
+            watch(now, state, frames, plan, seconds)
+        ego = control.track(state, trajectory, briefing.dt, briefing.vehicle)  # CONTROL: from wish to action
+        others = behavior.act(state, history, scene)  # DYNAMICS: who else decides
+        decisions = [(control.body, ego), (behavior.body, others)]
+        recorded = (scenario.log[now + 1], log_body[now + 1])
+        state = step(state, decisions, recorded, attitude, scene.map, briefing.dt, briefing.vehicle)
+        state = end_of_log(state, scenario.steps)
+        trajectory = trajectory.replace(time=trajectory.time - briefing.dt)
+        history = history.add(state)
+    return _rollout(scenario, history, seed, state)
+
+
+def start_state(scenario: Scenario, body: Body | None = None) -> tuple[State, History]:
+    """The state at `scenario.start` and the history up to it, as logged."""
+    body = body or _bodies(scenario)
+    history = History()
+    for k in range(scenario.start + 1):
+        history = history.add(_logged(scenario, body, k))
+    return end_of_log(history.states[-1], scenario.steps), history
+
+
+def state_at(scenario: Scenario, rollout: Rollout, at: int) -> State:
+    """A state of a stored rollout, to render it again: the world is a function of it."""
+    return State(rollout.agents[at], rollout.body[at], torch.tensor(at), torch.tensor(int(Cause.RUNNING)))
+
+
+def observe(scenario: Scenario, state: State, history: History, frames: Frames, planner: Planner) -> Observation:
+    """What the planner may see of the state."""
+    scene, briefing = scenario.scene, scenario.scene.briefing
+    pose = briefing.vehicle.rear_axle(state.agents.poses[0])
+    now = int(state.step)
+    route = rotate(briefing.route - pose[:2], -pose[2].expand(len(briefing.route)))
+    world = None
+    if planner.privileged:
+        future = None
+        if getattr(planner, "oracle", False):
+            future = briefing.vehicle.rear_axle(scenario.log[now + 1 :, 0].poses)
+        world = Privileged(state.agents, pose, scene.map, scene.signals, now, future)
+    past = ego_history(history, briefing.vehicle, briefing.dt)
+    return Observation(now, now * briefing.dt, past, frames, route, briefing.command, world)
+
+
+def ego_history(history: History, vehicle: Vehicle, dt: float) -> EgoHistory:
+    """The last 2 s of the ego's own motion, in its present frame."""
+    agents, body = history.agents(PAST)[:, 0], history.body(PAST)[:, 0]
+    axle = vehicle.rear_axle(agents.poses)
+    n = len(axle)
+    velocity = rotate(agents.velocity, -agents.yaw)
+    yaw_rate = agents.speed * torch.tan(body.steering) / vehicle.wheelbase
+    velocity = velocity - torch.stack([torch.zeros(n), yaw_rate * vehicle.rear_axle_to_center], -1)
+    time = (torch.arange(n) - (n - 1)) * dt
+    return EgoHistory(time, to_frame(axle, axle[-1]), velocity, body.acceleration, body.steering)
+
+
+def check_plan(plan: Plan, step: int) -> Plan:
+    """The plan itself, or PlannerFailure that says what is wrong with it."""
+    if not isinstance(plan, Plan):
+        raise PlannerFailure(f"planner returned {type(plan).__name__} instead of a Plan at step {step}")
+    poses, t = plan.poses, plan.time
+    if not (isinstance(poses, Tensor) and isinstance(t, Tensor)):
+        raise PlannerFailure(f"planner returned poses or time that is no tensor at step {step}")
+    if poses.ndim != 2 or poses.shape[1] != 3 or len(poses) == 0 or t.shape != poses.shape[:1]:
+        shapes = f"poses {tuple(poses.shape)} and time {tuple(t.shape)}"
+        raise PlannerFailure(f"planner returned {shapes} at step {step}; wanted (H, 3) and (H,) with H >= 1")
+    if not bool(torch.isfinite(poses).all()) or not bool(torch.isfinite(t).all()):
+        raise PlannerFailure(f"planner returned a pose or time that is not a number at step {step}")
+    if not bool((t.diff(prepend=torch.zeros(1)) > 0).all()):
+        raise PlannerFailure(f"planner returned times that are not positive and increasing at step {step}")
+    return plan
+
+
+def _guarded(what: str, step: int, call: Callable) -> Plan:
+    try:
+        return call()
+    except PlannerFailure:
+        raise
+    except Exception as error:
+        raise PlannerFailure(f"planner raised {type(error).__name__} in {what} at step {step}: {error}") from error
+
+
+def _cameras(planner: Planner, cameras: tuple[Camera, ...]) -> list[Camera]:
+    wanted = list(planner.sensors)
+    if wanted == ["*"]:
+        return list(cameras)
+    there = {c.name: c for c in cameras}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise InputError(f"the planner wants camera {', '.join(missing)}; this log has {', '.join(there) or 'none'}")
+    return [there[name] for name in wanted]
+
+
+def _is_due(camera: Camera, last: Frame | None, now: float) -> bool:
+    return last is None or now - last.time >= 1 / camera.rate - 1e-6
+
+
+def _every(planner: Planner, dt: float) -> int:
+    """Steps between plans."""
+    return max(round(planner.period / dt), 1)
+
+
+def _bodies(scenario: Scenario) -> Body:
+    """Steering and acceleration (T, A) that the log's motion implies: a bicycle that makes the logged turns."""
+    log, vehicle, dt = scenario.log, scenario.scene.briefing.vehicle, scenario.scene.briefing.dt
+
+    wheelbase, _ = axles(log, vehicle)
+    speed = log.speed
+    acceleration = _rate(speed, dt)
+    turn = wrap_angle(log.yaw[1:] - log.yaw[:-1]) / dt
+    turn = torch.cat([turn, turn[-1:]]).nan_to_num(0) if len(turn) else torch.zeros_like(log.yaw)
+    steering = torch.atan(turn * wheelbase / speed.abs().clamp_min(1.0)) * (speed.abs() > 0.5)
+    return Body(steering.nan_to_num(0).clamp(-0.6, 0.6), acceleration)
+
+
+def _rate(x: Tensor, dt: float) -> Tensor:
+    """Backward difference (T, A): what has brought the value to where it is; zero where unknown."""
+    change = (x[1:] - x[:-1]) / dt
+    return torch.cat([change[:1], change]).nan_to_num(0) if len(change) else torch.zeros_like(x)
+
+
+def _logged(scenario: Scenario, body: Body, k: int) -> State:
+    return State(scenario.log[k], body[k], torch.tensor(k), torch.tensor(int(Cause.RUNNING)))
+
+
+def _rollout(scenario: Scenario, history: History, seed: int, state: State) -> Rollout:
+    return Rollout(
+        scenario_id=scenario.id,
+        fingerprint=scenario.fingerprint,
+        seed=seed,
+        start=scenario.start,
+        dt=scenario.scene.briefing.dt,
+        agents=history.agents(),
+        body=history.body(),
+        plans=history.plans,
+        plan_steps=history.plan_steps,
+        vehicle=scenario.scene.briefing.vehicle,
+        cause=Cause(int(state.cause)),
+        versions=versions(),
+    )
+
+
+def versions() -> Mapping[str, str]:
+    """What else the numbers of a rollout depend on."""
+    return {name: version(name) for name in ("drivesim", "torch", "numpy", "numba")}

@@ -1,0 +1,1 @@
+"""Metrics: small pure functions; benchmark scores are compositions of them."""

@@ -1,0 +1,111 @@
+"""Intelligent driver along the route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from drivesim.dynamics.following import (
+    IDM as Driver,
+)
+from drivesim.dynamics.following import (
+    SPACING,
+    at,
+    locate,
+    look_ahead,
+    red_gap,
+    speed_limits,
+    stop_lines,
+    uniform,
+    with_steps_of_walkers,
+)  # fmt: skip
+from drivesim.geometry import to_frame, wrap_angle
+from drivesim.roadmap import RoadMap
+from drivesim.types import Briefing, Observation, Plan, Privileged
+
+
+@dataclass
+class IDM:
+    """Follows the route at the speed that leader, lights, limit and curves allow; it sees the world's true state.
+
+    The plan rolls the model out against a leader that keeps its speed; an offset from the route fades over `settle`
+    seconds of travel.
+    """
+
+    driver: Driver = field(default_factory=Driver)
+    cruise: float = 13.9  # where no lane states a limit [m/s]
+    horizon: float = 4.0  # [s]
+    settle: float = 2.0  # [s]
+    period: float = 0.1
+    sensors: tuple[str, ...] = ()
+    privileged: bool = True
+
+    def reset(self, briefing: Briefing) -> None:
+        self._dt, self._vehicle = briefing.dt, briefing.vehicle
+        self._route = uniform(briefing.route)[None]
+        self._length = torch.tensor([SPACING * (self._route.shape[1] - 1)])
+        self._limit: Tensor | None = None
+
+    def plan(self, observation: Observation) -> Plan:
+        world = observation.world
+        assert world is not None
+        if self._limit is None:
+            self._limit, self._stop = self._rules(world)
+        s, lateral = locate(self._route, world.agents.xy[:1])
+        speed = observation.ego.velocity[-1:, 0].clamp_min(0)
+        gap, leader = self._obstacle(world, s, speed)
+        progress = self._roll_out(s, speed, gap, leader)
+        return Plan(*self._poses(world, progress, s, lateral, speed))
+
+    def _rules(self, world: Privileged) -> tuple[Tensor, Tensor]:
+        """Allowed speed (1, P) and stop lines (1, S) along the route."""
+        road, lanes = RoadMap.of(world.map), world.map.lanes
+        step = self._route[:, 1:] - self._route[:, :-1]
+        yaw = torch.nn.functional.pad(torch.atan2(step[..., 1], step[..., 0])[:, None], (0, 1), mode="replicate")[:, 0]
+        lane, _, _ = road.nearest_lane(self._route, yaw)
+        limit = torch.full(lane.shape, torch.nan)
+        limit[lane >= 0] = lanes.speed_limit[lane[lane >= 0]]
+        cruise = torch.where(limit.isnan(), self.cruise, limit)
+        ruled = [road.center(i)[:2, :2] for i in world.signals.lane.tolist()]
+        lane_yaw = torch.tensor([float(torch.atan2(*(c[1] - c[0]).flip(0))) for c in ruled])
+        stop = stop_lines(self._route, self._length, world.signals, lane_yaw)
+        return speed_limits(self._route, cruise, self.driver), stop
+
+    def _obstacle(self, world: Privileged, s: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
+        """Gap (1,) to what ends the way ahead and its speed (1,): the leader or a stop line."""
+        seen = with_steps_of_walkers(world.agents)
+        other = (seen.valid & (torch.arange(len(seen.valid)) != 0))[None]
+        size = world.agents.size[:1]
+        gap, leader = look_ahead(self._route, self._length, s, size, seen, other)
+        red = red_gap(self._stop, s + size[:, 0] / 2, speed, world.signals.at(world.step), self.driver)
+        return torch.minimum(gap, red), torch.where(red < gap, 0.0, leader)
+
+    def _roll_out(self, s: Tensor, speed: Tensor, gap: Tensor, leader: Tensor) -> Tensor:
+        """Arc lengths (H,) of the box centre over the horizon."""
+        places = []
+        assert self._limit is not None
+        headway = torch.full_like(s, self.driver.headway)
+        for _ in range(round(self.horizon / self._dt)):
+            limit = self._limit[:, int(s[0] / SPACING)] if s[0] < self._length[0] else self._limit[:, -1]
+            a = self.driver.accelerate(speed, limit, gap, leader, headway)
+            following = (speed + self._dt * a).clamp_min(0)
+            moved = self._dt * (speed + following) / 2
+            s, speed, gap = s + moved, following, gap + self._dt * leader - moved
+            places.append(s)
+        return torch.cat(places)
+
+    def _poses(
+        self, world: Privileged, progress: Tensor, s: Tensor, lateral: Tensor, speed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Poses (H, 3) of the rear axle in the ego frame, and their times (H,)."""
+        behind = self._vehicle.rear_axle_to_center
+        xy, yaw = at(self._route, self._length, (progress - behind)[None])
+        _, here = at(self._route, self._length, (s - behind)[None])
+        fade = torch.exp(-(progress - s) / (self.settle * speed).clamp_min(4.0))
+        normal = torch.stack([-torch.sin(yaw[0]), torch.cos(yaw[0])], -1)
+        xy = xy[0] + (fade * lateral)[:, None] * normal
+        off = wrap_angle(world.ego_pose[2] - here[0, 0])
+        poses = torch.cat([xy, wrap_angle(yaw[0] + fade * off)[:, None]], -1)
+        return to_frame(poses, world.ego_pose), torch.arange(1, len(progress) + 1) * self._dt

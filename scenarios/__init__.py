@@ -1,0 +1,1 @@
+"""Scenario sources: one file per log format."""

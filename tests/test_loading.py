@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from drivesim.errors import InputError
+from drivesim.loading import Track, assemble, command_of, fingerprint, route_along
+from drivesim.types import Command, Kind
+
+from .worlds import straight_road
+
+
+def seen(time, xyz, yaw=None, id="a"):
+    n = len(time)
+    zero = np.zeros(n)
+    return Track(
+        id, Kind.CAR, np.array([4.0, 2, 1.5]), np.asarray(time, float), np.asarray(xyz, float),
+        zero if yaw is None else np.asarray(yaw, float), zero, zero,
+    )  # fmt: skip
+
+
+def test_two_hertz_becomes_ten():
+    agents = assemble([seen([0, 0.5, 1.0], [[0, 0, 0], [1, 0, 0], [2, 0, 0.5]])], 11)
+    assert bool(agents.valid.all())
+    assert torch.allclose(agents.xy[:, 0, 0], torch.arange(11) * 0.2, atol=1e-6)
+    assert torch.allclose(agents.velocity[:, 0, 0], torch.full((11,), 2.0), atol=1e-5)
+    assert torch.allclose(agents.z[-1, 0], torch.tensor(0.5))
+
+
+def test_long_gaps_stay_absent_and_are_nan():
+    agents = assemble([seen([0, 0.1, 2.0], [[0, 0, 0], [1, 0, 0], [9, 0, 0]])], 21)
+    assert torch.nonzero(agents.valid[:, 0])[:, 0].tolist() == [0, 1, 20]
+    assert bool(agents.xy[5, 0].isnan().all())
+
+
+def test_angles_take_the_short_way():
+    agents = assemble([seen([0, 1.0], [[0, 0, 0], [1, 0, 0]], yaw=[3.1, -3.1])], 11)
+    assert float(agents.yaw[5, 0].abs()) > 3.1
+
+
+def test_bad_tracks_are_named():
+    with pytest.raises(InputError, match="track a .* not a number"):
+        assemble([seen([0, 0.1], [[0, 0, 0], [np.nan, 0, 0]])], 2)
+    with pytest.raises(InputError, match="do not increase"):
+        assemble([seen([0, 0], [[0, 0, 0], [1, 0, 0]])], 2)
+
+
+def test_route_is_the_lane_and_goes_on():
+    x = np.arange(0, 40.0)
+    path = np.column_stack([x, 0.8 + 0.1 * np.sin(x / 9)])
+    route = route_along(straight_road(), path, beyond=30.0)
+    ahead = route[route[:, 0] > 8]
+    assert float(ahead[:, 1].abs().max()) < 0.25  # on the centre, not on the path
+    assert float(route[-1, 0]) > 65 and float(route[0, 0]) < -8
+    assert float(route.diff(dim=0).norm(dim=-1).max()) < 1.6
+    own = route_along(straight_road(), path, center=False)
+    assert abs(float(own[20, 1]) - 0.8) < 0.3
+
+
+def test_route_of_a_car_that_stands_still():
+    still = np.zeros((20, 2))
+    with pytest.raises(InputError, match="yaw"):
+        route_along(straight_road(), still)
+    route = route_along(straight_road(), still, yaw=0.0)
+    assert float(route[-1, 0]) > 40
+
+
+def test_command():
+    turn = torch.linspace(0, torch.pi / 2, 20)
+    left = torch.stack([15 * torch.sin(turn), 15 - 15 * torch.cos(turn)], -1)
+    assert command_of(left, torch.zeros(2)) == Command.LEFT
+    assert command_of(left * torch.tensor([1.0, -1]), torch.zeros(2)) == Command.RIGHT
+    assert command_of(torch.tensor([[0.0, 0], [90, 0]]), torch.zeros(2)) == Command.STRAIGHT
+
+
+def test_fingerprint_sees_content_names_and_options(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_bytes(b"1")
+    b.write_bytes(b"2")
+    prints = {fingerprint([a, b]), fingerprint([b, a]), fingerprint([a]), fingerprint([a, b], "x")}
+    assert len(prints) == 4
+    a.write_bytes(b"3")
+    assert fingerprint([a, b]) not in prints
