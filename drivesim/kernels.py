@@ -93,29 +93,38 @@ def _crossings(a, b, origin, cell, rows, columns, starts, items, points):
     return out
 
 
-def nearest_segment(grid: SegmentGrid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nearest segment of each point (N, 2): index (N,), place along it 0..1 (N,), distance (N,) [m]; NaN for NaN."""
-    return _nearest(grid.a, grid.b, grid.origin, grid.cell, *grid.shape, grid.starts, grid.items, points)
+def nearest_segment(
+    grid: SegmentGrid, points: np.ndarray, yaw: np.ndarray | None = None, turn: float = np.pi, reach: float = np.inf
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nearest segment of each point (N, 2): index (N,), place along it 0..1 (N,), distance (N,) [m].
+
+    With `yaw` (N,) only segments whose direction differs from it by at most `turn` [rad] count. Index -1 and NaN
+    where no segment lies within `reach` [m], and for points that are NaN.
+    """
+    yaw = np.zeros(len(points)) if yaw is None else yaw
+    cos = -2.0 if turn >= np.pi else float(np.cos(turn))
+    return _nearest(
+        grid.a, grid.b, grid.origin, grid.cell, *grid.shape, grid.starts, grid.items, points, yaw, cos, reach
+    )
 
 
 @numba.njit(cache=True)
-def _nearest(a, b, origin, cell, rows, columns, starts, items, points):
+def _nearest(a, b, origin, cell, rows, columns, starts, items, points, yaw, cos, reach):
     index = np.full(len(points), -1, np.int64)
     place = np.full(len(points), np.nan)
     distance = np.full(len(points), np.nan)
     for n in range(len(points)):
         px, py = points[n, 0], points[n, 1]
-        if not (np.isfinite(px) and np.isfinite(py)):
+        if not (np.isfinite(px) and np.isfinite(py) and np.isfinite(yaw[n])):
             continue
+        hx, hy = np.cos(yaw[n]), np.sin(yaw[n])
         cx = int(min(max(np.floor((px - origin[0]) / cell), 0), columns - 1))
         cy = int(min(max(np.floor((py - origin[1]) / cell), 0), rows - 1))
-        # how far the point lies outside the grid: rings of cells only bound distances from the clamped cell
-        dx = max(origin[0] - px, px - (origin[0] + columns * cell), 0.0)
-        dy = max(origin[1] - py, py - (origin[1] + rows * cell), 0.0)
-        outside = np.sqrt(dx * dx + dy * dy)
-        best, best_i, best_t = np.inf, -1, 0.0
+        best, best_i, best_t = reach * reach, -1, 0.0
         for ring in range(max(rows, columns) + 1):
-            if ring > 0 and best_i >= 0 and best <= ((ring - 1) * cell if outside == 0 else max(outside, 0.0)) ** 2:
+            # cells of this ring are at least this far from the point, also from one beside the grid
+            free = (ring - 1) * cell
+            if ring > 0 and best <= free * free:
                 break
             for y in range(max(cy - ring, 0), min(cy + ring, rows - 1) + 1):
                 for x in range(max(cx - ring, 0), min(cx + ring, columns - 1) + 1):
@@ -125,11 +134,14 @@ def _nearest(a, b, origin, cell, rows, columns, starts, items, points):
                     for j in range(starts[k], starts[k + 1]):
                         i = items[j]
                         ex, ey = b[i, 0] - a[i, 0], b[i, 1] - a[i, 1]
-                        rx, ry = px - a[i, 0], py - a[i, 1]
                         square = ex * ex + ey * ey
+                        if cos > -1.5 and ex * hx + ey * hy < cos * np.sqrt(square):
+                            continue
+                        rx, ry = px - a[i, 0], py - a[i, 1]
                         t = min(max((rx * ex + ry * ey) / square, 0.0), 1.0) if square > 0 else 0.0
                         d = (rx - t * ex) ** 2 + (ry - t * ey) ** 2
                         if d < best:
                             best, best_i, best_t = d, i, t
-        index[n], place[n], distance[n] = best_i, best_t, np.sqrt(best)
+        if best_i >= 0:
+            index[n], place[n], distance[n] = best_i, best_t, np.sqrt(best)
     return index, place, distance

@@ -214,29 +214,27 @@ def _toward_center(road: RoadMap, lane: Tensor, s: Tensor, line: np.ndarray, nor
 
 def _onward(road: RoadMap, lane: int, line: np.ndarray, beyond: float) -> np.ndarray | None:
     """Points ahead of the line's end along its lane and the straightest successors; straight on where they end."""
-    ahead = np.zeros((0, 2))
-    seen = set()
-    while lane not in seen and _span(ahead) < beyond:
-        seen.add(lane)
-        center = _smooth(road.center(lane).double().numpy(), 1.0)[:, :2]
-        ahead = np.concatenate([ahead, center])
-        end = ahead[-1] - ahead[max(len(ahead) - 3, 0)]
-        options = [(j, road.center(j)[:2, :2].double().numpy()) for j in road.successors(lane)]
-        if not options:
-            break
-        lane = max(options, key=lambda o: float(_unit(o[1][1] - o[1][0]) @ _unit(end)))[0]
-    start = int(np.hypot(*(ahead - line[-1]).T).argmin())
     step = _unit(line[-1] - line[max(len(line) - 4, 0)])
-    ahead = ahead[start:]
+    here = _smooth(road.center(lane).double().numpy(), 1.0)[:, :2]
+    ahead = here[int(np.hypot(*(here - line[-1]).T).argmin()) :]
     ahead = ahead[int(((ahead[:3] - line[-1]) @ step < 0.5).sum()) :]
-    offset = line[-1] - ahead[0] if len(ahead) else np.zeros(2)
-    if len(ahead):  # ease the lateral offset between the line's end and the centre line out over 10 m
-        side = np.array([-step[1], step[0]])
-        fade = np.clip(1 - np.arange(1, len(ahead) + 1) / 10, 0, 1)
-        ahead = ahead + (offset @ side) * side * fade[:, None]
-    short = beyond - _span(ahead)
+    seen = {lane}
+    while _span(ahead) < beyond:
+        following = [j for j in road.successors(lane) if j not in seen]
+        if not following:
+            break
+        end = ahead[-1] - ahead[-2] if len(ahead) > 1 else step
+        starts = [road.center(j)[:2, :2].double().numpy() for j in following]
+        lane = following[int(np.argmax([_unit(s[1] - s[0]) @ _unit(end) for s in starts]))]
+        seen.add(lane)
+        ahead = np.concatenate([ahead, _smooth(road.center(lane).double().numpy(), 1.0)[int(len(ahead) > 0) :, :2]])
     if len(ahead) < 2:
         return None
+    # ease the lateral offset between the line's end and the centre line out over 10 m
+    side = np.array([-step[1], step[0]])
+    fade = np.clip(1 - np.arange(1, len(ahead) + 1) / 10, 0, 1)
+    ahead = ahead + ((line[-1] - ahead[0]) @ side) * side * fade[:, None]
+    short = beyond - _span(ahead)
     if short > 1:
         ahead = np.concatenate([ahead, ahead[-1] + _unit(ahead[-1] - ahead[-2]) * np.arange(1, short)[:, None]])
     return ahead[: int(beyond) + 1]

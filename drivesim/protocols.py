@@ -46,7 +46,7 @@ class ScenarioSource(Protocol):
 class Planner(Protocol):
     """The system under test."""
 
-    sensors: Sequence[str]  # names of the cameras it looks at; ("*",) is all of them
+    sensors: Sequence[str]  # names of the cameras it looks at; "*" is all, "front" the one that looks straight ahead
     period: float  # seconds between plans, a multiple of dt
     privileged: bool  # whether observation.world is filled; with `oracle = True` also its future (expert only)
 

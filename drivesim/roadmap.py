@@ -103,30 +103,19 @@ class RoadMap:
         The nearest centre line within `reach` [m] whose tangent differs from `yaw` by less than `turn` [rad].
         Returns lane (...) int64 (-1 for none), arc length s (...) on it and lateral offset (...), left positive.
         """
-        lane, s, lateral = (np.empty(xy[..., 0].numel(), t) for t in (np.int64, np.float32, np.float32))
-        for i, (p, angle) in enumerate(zip(_rows(xy), yaw.reshape(-1).double().numpy(), strict=True)):
-            lane[i], s[i], lateral[i] = self._nearest(p, angle, reach, turn)
+        grid, owner, before, length = self._centers
+        points = _rows(xy)
+        i, place, distance = nearest_segment(grid, points, _angles(yaw), turn, reach)
+        found = i >= 0
+        lane = np.where(found, owner[i] if len(owner) else -1, -1)
+        s, lateral = np.full((2, len(points)), np.nan)
+        k, step, relative = i[found], (grid.b - grid.a)[i[found]], points[found] - grid.a[i[found]]
+        s[found] = before[k] + place[found] * length[k]
+        left = step[:, 0] * relative[:, 1] - step[:, 1] * relative[:, 0] >= 0
+        lateral[found] = np.where(left, 1, -1) * distance[found]
         shape = xy.shape[:-1]
-        return tuple(torch.from_numpy(x).reshape(shape) for x in (lane, s, lateral))  # type: ignore[return-value]
-
-    def _nearest(self, p: np.ndarray, yaw: float, reach: float, turn: float) -> tuple[int, float, float]:
-        a, b, owner, before = self._segments
-        near = np.flatnonzero((np.abs(a - p).min(1) < reach + 30.0) | (np.abs(b - p).min(1) < reach + 30.0))
-        if not len(near) or not np.isfinite(p).all():
-            return -1, np.nan, np.nan
-        step, relative = b[near] - a[near], p - a[near]
-        length = np.maximum(np.hypot(*step.T), 1e-9)
-        t = np.clip((relative * step).sum(1) / length**2, 0, 1)
-        distance = np.hypot(*(relative - t[:, None] * step).T)
-        off = np.abs((np.arctan2(step[:, 1], step[:, 0]) - yaw + np.pi) % (2 * np.pi) - np.pi)
-        distance[off > turn] = np.inf
-        best = int(distance.argmin())
-        if distance[best] > reach:
-            return -1, np.nan, np.nan
-        i = near[best]
-        cross = step[best, 0] * relative[best, 1] - step[best, 1] * relative[best, 0]
-        side = -1.0 if cross < 0 else 1.0
-        return int(owner[i]), float(before[i] + t[best] * length[best]), side * float(distance[best])
+        s, lateral = torch.from_numpy(s).float(), torch.from_numpy(lateral).float()
+        return torch.from_numpy(lane).reshape(shape), s.reshape(shape), lateral.reshape(shape)
 
     # indices, each built once when first asked for
 
@@ -152,17 +141,18 @@ class RoadMap:
         return {(a, side): b for a, b, side in self._lanes.neighbours.tolist()}
 
     @cached_property
-    def _segments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """All centre-line segments: starts (S, 2), ends (S, 2), lane (S,), arc length before each (S,)."""
+    def _centers(self) -> tuple[SegmentGrid, np.ndarray, np.ndarray, np.ndarray]:
+        """All centre-line segments: their grid, lane (S,), arc length before each (S,) and length (S,)."""
         parts = []
         for i in range(len(self._lanes)):
             line = self.center(i)[:, :2].double().numpy()
-            steps = np.hypot(*np.diff(line, axis=0).T)
-            parts.append((line[:-1], line[1:], np.full(len(steps), i), np.cumsum(steps) - steps))
+            length = np.hypot(*np.diff(line, axis=0).T)
+            parts.append((line[:-1], line[1:], np.full(len(length), i), np.cumsum(length) - length, length))
         if not parts:
-            return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, int), np.zeros(0)
-        a, b, owner, before = (np.concatenate(x) for x in zip(*parts, strict=True))
-        return a, b, owner, before
+            empty = np.zeros(0)
+            return SegmentGrid.of(np.zeros((0, 2)), np.zeros((0, 2))), empty.astype(np.int64), empty, empty
+        a, b, owner, before, length = (np.concatenate(x) for x in zip(*parts, strict=True))
+        return SegmentGrid.of(a, b), owner, before, length
 
 
 def lane_areas(lanes: Lanes) -> list[Tensor]:
@@ -181,3 +171,7 @@ _QUARTER = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])  # row vectors times this tur
 
 def _rows(xy: Tensor) -> np.ndarray:
     return np.ascontiguousarray(xy.reshape(-1, 2).double().numpy())
+
+
+def _angles(yaw: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(yaw.reshape(-1).double().numpy())

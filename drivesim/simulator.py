@@ -167,14 +167,20 @@ def _guarded(what: str, step: int, call: Callable) -> Plan:
 
 
 def _cameras(planner: Planner, cameras: tuple[Camera, ...]) -> list[Camera]:
-    wanted = list(planner.sensors)
-    if wanted == ["*"]:
-        return list(cameras)
+    """The cameras a planner names: by name, "*" for all, "front" for the one that looks most straight ahead."""
     there = {c.name: c for c in cameras}
-    missing = [name for name in wanted if name not in there]
-    if missing:
-        raise InputError(f"the planner wants camera {', '.join(missing)}; this log has {', '.join(there) or 'none'}")
-    return [there[name] for name in wanted]
+    wanted: dict[str, Camera] = {}
+    for name in planner.sensors:
+        if name == "*":
+            wanted |= there
+        elif name == "front" and name not in there and cameras:
+            ahead = max(cameras, key=lambda c: float(c.ego_from_camera[0, 2]))
+            wanted[ahead.name] = ahead
+        elif name in there:
+            wanted[name] = there[name]
+        else:
+            raise InputError(f"the planner wants camera {name}; this log has {', '.join(there) or 'none'}")
+    return list(wanted.values())
 
 
 def _is_due(camera: Camera, last: Frame | None, now: float) -> bool:

@@ -13,6 +13,7 @@ from drivesim.dynamics.following import (
 from drivesim.dynamics.following import (
     SPACING,
     at,
+    ease,
     locate,
     look_ahead,
     red_gap,
@@ -30,14 +31,14 @@ from drivesim.types import Briefing, Observation, Plan, Privileged
 class IDM:
     """Follows the route at the speed that leader, lights, limit and curves allow; it sees the world's true state.
 
-    The plan rolls the model out against a leader that keeps its speed; an offset from the route fades over `settle`
-    seconds of travel.
+    The plan rolls the model out against a leader that keeps its speed; an offset from the route eases out
+    over `settle` seconds of travel.
     """
 
-    driver: Driver = field(default_factory=Driver)
+    driver: Driver = field(default_factory=lambda: Driver(lateral=1.2))  # gentle in bends: the LQR tracker is soft
     cruise: float = 13.9  # where no lane states a limit [m/s]
     horizon: float = 4.0  # [s]
-    settle: float = 2.0  # [s]
+    settle: float = 1.5  # [s]
     period: float = 0.1
     sensors: tuple[str, ...] = ()
     privileged: bool = True
@@ -53,11 +54,12 @@ class IDM:
         assert world is not None
         if self._limit is None:
             self._limit, self._stop = self._rules(world)
-        s, lateral = locate(self._route, world.agents.xy[:1])
+        s, _ = locate(self._route, world.agents.xy[:1])
         speed = observation.ego.velocity[-1:, 0].clamp_min(0)
         gap, leader = self._obstacle(world, s, speed)
-        progress = self._roll_out(s, speed, gap, leader)
-        return Plan(*self._poses(world, progress, s, lateral, speed))
+        travel = self._roll_out(s, speed, gap, leader) - s
+        poses = self._poses(world.ego_pose, travel, float(speed))
+        return Plan(poses, torch.arange(1, len(poses) + 1) * self._dt)
 
     def _rules(self, world: Privileged) -> tuple[Tensor, Tensor]:
         """Allowed speed (1, P) and stop lines (1, S) along the route."""
@@ -96,16 +98,16 @@ class IDM:
             places.append(s)
         return torch.cat(places)
 
-    def _poses(
-        self, world: Privileged, progress: Tensor, s: Tensor, lateral: Tensor, speed: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Poses (H, 3) of the rear axle in the ego frame, and their times (H,)."""
-        behind = self._vehicle.rear_axle_to_center
-        xy, yaw = at(self._route, self._length, (progress - behind)[None])
-        _, here = at(self._route, self._length, (s - behind)[None])
-        fade = torch.exp(-(progress - s) / (self.settle * speed).clamp_min(4.0))
+    def _poses(self, pose: Tensor, travel: Tensor, speed: float) -> Tensor:
+        """Poses (H, 3) of the rear axle in the ego frame after `travel` (H,) metres along the route.
+
+        The present offset and slope ease out over the `settle` time along a cubic.
+        """
+        s, lateral = locate(self._route, pose[None, :2])
+        _, here = at(self._route, self._length, s[:, None])
+        slope = torch.tan(wrap_angle(pose[2] - here[0, 0]).clamp(-1.2, 1.2))
+        xy, yaw = at(self._route, self._length, (s + travel)[None])
+        offset, lean = ease(lateral, slope, travel, max(self.settle * speed, 8.0))
         normal = torch.stack([-torch.sin(yaw[0]), torch.cos(yaw[0])], -1)
-        xy = xy[0] + (fade * lateral)[:, None] * normal
-        off = wrap_angle(world.ego_pose[2] - here[0, 0])
-        poses = torch.cat([xy, wrap_angle(yaw[0] + fade * off)[:, None]], -1)
-        return to_frame(poses, world.ego_pose), torch.arange(1, len(progress) + 1) * self._dt
+        poses = torch.cat([xy[0] + offset[:, None] * normal, (yaw[0] + torch.atan(lean))[:, None]], -1)
+        return to_frame(poses, pose)

@@ -73,7 +73,9 @@ def test_batch_equals_singles():
     together = LQR().command(poses, speeds, steering, batch, DT, 3.089)
     for i, reference in enumerate(references):
         alone = LQR().command(poses[i], speeds[i], steering[i], reference, DT, 3.089)
-        assert torch.allclose(together[0][i], alone[0], atol=1e-9) and torch.allclose(together[1][i], alone[1], atol=1e-9)
+        assert torch.allclose(together[0][i], alone[0], atol=1e-9) and torch.allclose(
+            together[1][i], alone[1], atol=1e-9
+        )
 
 
 def test_a_plan_is_anchored_where_it_was_made():

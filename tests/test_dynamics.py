@@ -104,7 +104,11 @@ def test_exact_goes_where_it_is_told():
 
 def world(**kwargs):
     return scenario(
-        track((0, 0), speed=5), track((12, 0), speed=5), track((30, 3.5)), track((9, 0), valid=slice(20, None)), **kwargs
+        track((0, 0), speed=5),
+        track((12, 0), speed=5),
+        track((30, 3.5)),
+        track((9, 0), valid=slice(20, None)),
+        **kwargs,
     )
 
 
@@ -121,7 +125,8 @@ def after_one(s, at, decided, shift=0.0):
 
 def same(a, b):
     return all(
-        torch.equal(getattr(a, f).nan_to_num(-9), getattr(b, f).nan_to_num(-9)) for f in ("xy", "z", "yaw", "pitch", "roll")
+        torch.equal(getattr(a, f).nan_to_num(-9), getattr(b, f).nan_to_num(-9))
+        for f in ("xy", "z", "yaw", "pitch", "roll")
     ) and torch.equal(a.valid, b.valid)
 
 
@@ -149,7 +154,9 @@ def test_attitude_is_the_logs_on_the_log_and_the_slopes_beside_it():
     slope = Ground(torch.tensor([-100.0, -100]), 200.0, torch.tensor([[0.0, 20], [0, 20]]))  # 10 % up to the east
     road = straight_road()
     s = world(map=road.replace(ground=slope))
-    tilted = s.log.replace(z=s.log.xy[..., 0] * 0.1 + 10.5, pitch=torch.full_like(s.log.yaw, -0.06), roll=s.log.yaw + 0.02)
+    tilted = s.log.replace(
+        z=s.log.xy[..., 0] * 0.1 + 10.5, pitch=torch.full_like(s.log.yaw, -0.06), roll=s.log.yaw + 0.02
+    )
     attitude = Attitude.of(tilted, s.scene.map)
     here = attitude.settle(tilted[7], s.scene.map)
     for field in ("z", "pitch", "roll"):
@@ -170,5 +177,3 @@ def test_axles():
     s = scenario(track((0, 0)), track((9, 0), kind=Kind.BUS))
     wheelbase, rear = axles(s.log[0], VEHICLE)
     assert wheelbase.tolist() == pytest.approx([3.089, 7.2]) and float(rear[0]) == pytest.approx(1.461)
-
-

@@ -8,6 +8,7 @@ s2, r2 = move(s, angle=1.0, shift=(100.0, -50.0)), move(r, 1.0, (100.0, -50.0))
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -169,12 +170,12 @@ def move(thing: Any, angle: float, shift: tuple[float, float]) -> Any:
             markings=lines(thing.markings),
         )  # fmt: skip
     if isinstance(thing, Rollout):
-        return Rollout(**{**vars(thing), "agents": move(thing.agents, angle, shift)})
+        return replace(thing, agents=move(thing.agents, angle, shift))
     if isinstance(thing, Scenario):
-        briefing = Briefing(**{**vars(thing.scene.briefing), "route": place(thing.scene.briefing.route)})
+        briefing = replace(thing.scene.briefing, route=place(thing.scene.briefing.route))
         signals = thing.scene.signals
         head = torch.cat([place(signals.head[:, :2]), signals.head[:, 2:3], signals.head[:, 3:] + angle], -1)
         signals = signals.replace(stop_xy=place(signals.stop_xy), head=head)
         scene = Scene(move(thing.scene.map, angle, shift), Scenery.none(), signals, briefing)
-        return Scenario(**{**vars(thing), "scene": scene, "log": move(thing.log, angle, shift)})
+        return replace(thing, scene=scene, log=move(thing.log, angle, shift))
     raise TypeError(f"cannot move a {type(thing).__name__}")

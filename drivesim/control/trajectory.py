@@ -8,13 +8,23 @@ from torch import Tensor
 from drivesim.geometry import from_frame, wrap_angle
 from drivesim.types import Plan, Trajectory
 
+FINE = 0.2
+"""A plan whose first pose is at most this far ahead [s] says where the ego should be now, too."""
+
 
 def anchor(plan: Plan, ego_pose: Tensor) -> Trajectory:
-    """A plan made now by an ego whose rear axle is at `ego_pose` (..., 3); the present pose becomes its first."""
-    here = torch.zeros_like(plan.poses[..., :1, :])
-    poses = from_frame(torch.cat([here, plan.poses], -2), ego_pose[..., None, :])
-    time = torch.cat([torch.zeros_like(plan.time[..., :1]), plan.time], -1)
-    return Trajectory(poses, time)
+    """A plan (no batch prefix) made now by an ego whose rear axle is at `ego_pose` (3,).
+
+    A fine plan is drawn back to the present along its first step, so that the tracker sees how far the ego is beside
+    it (a tracker that always starts on its plan never corrects anything); a coarse one starts at the present pose, as
+    NAVSIM has it.
+    """
+    poses, time = plan.poses, plan.time
+    now = torch.zeros_like(poses[:1])
+    if len(time) > 1 and float(time[0]) <= FINE:
+        step = torch.cat([poses[1:2, :2] - poses[:1, :2], wrap_angle(poses[1:2, 2:] - poses[:1, 2:])], -1)
+        now = poses[:1] - step * (time[0] / (time[1] - time[0]))
+    return Trajectory(from_frame(torch.cat([now, poses]), ego_pose), torch.cat([torch.zeros_like(time[:1]), time]))
 
 
 def pose_at(trajectory: Trajectory, time: Tensor) -> Tensor:

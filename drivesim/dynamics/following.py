@@ -82,6 +82,15 @@ def at(points: Tensor, length: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
     return xy, torch.atan2(step[..., 1], step[..., 0])
 
 
+def ease(offset: Tensor, slope: Tensor, travel: Tensor, over: float) -> tuple[Tensor, Tensor]:
+    """Lateral offset (H,) and its slope (H,) after `travel` (H,) metres of a return to a line from `offset` and
+    `slope` now: a cubic that ends on the line, along it, after `over` metres."""
+    u = (travel / over).clamp(0, 1)
+    value = offset * (1 + 2 * u) * (1 - u) ** 2 + slope * over * u * (1 - u) ** 2
+    lean = -offset * 6 * u * (1 - u) / over + slope * (1 - u) * (1 - 3 * u)
+    return value, lean
+
+
 def look_ahead(
     points: Tensor, length: Tensor, s: Tensor, size: Tensor, agents: Agents, other: Tensor, horizon: float = 60.0
 ) -> tuple[Tensor, Tensor]:
@@ -120,8 +129,8 @@ def _distance_to_boxes(points: Tensor, agents: Agents) -> Tensor:
 
 def with_steps_of_walkers(agents: Agents, seconds: tuple[float, ...] = (1.0, 2.0)) -> Agents:
     """Agents (B,), then those on foot where they will be if they keep walking: drivers yield to who will cross."""
-    walking = is_kind(agents.kind, WALKERS) & agents.valid
-    later = [agents.replace(xy=agents.xy + t * agents.velocity, valid=walking) for t in seconds]
+    walkers = agents[is_kind(agents.kind, WALKERS) & agents.valid]
+    later = [walkers.replace(xy=walkers.xy + t * walkers.velocity) for t in seconds]
     return Agents.cat([agents, *later])
 
 

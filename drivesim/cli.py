@@ -1,0 +1,145 @@
+"""`drivesim check | scenarios | report | doctor`: what is around a run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError, NotDrivable
+from .versions import release
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command; the exit code is 0 (fine), 1 (what was looked at is not), 2 (wrong input)."""
+    parser = argparse.ArgumentParser(
+        "drivesim", description="Around closed-loop runs; to drive: python run_closed_loop.py --help"
+    )
+    parser.add_argument("--version", action="version", version=f"drivesim {release()}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add(commands, check, "try a planner's contract", "planner", option="a planner's option", timeout=True)
+    _add(commands, scenarios, "list a source's scenarios", "name", "root", option="a source's option")
+    _add(commands, report, "write the report of stored results again", "out")
+    _add(commands, doctor, "what this machine has")
+    arguments = vars(parser.parse_args(argv))
+    sys.path.insert(0, os.getcwd())  # my.pkg:Mine lies where the command is given
+    try:
+        return arguments.pop("run")(**arguments)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `drivesim scenarios ... | head`
+        sys.stderr.close()
+        return 1
+
+
+def check(planner: str, options: Sequence[str] = (), timeout: float = 20.0) -> int:
+    """Try a planner (a yaml's name or my.pkg:Mine) on the synthetic town."""
+    from .check import trial
+    from .config import part
+
+    chosen = _planner(planner, options)
+    print(f"trying {planner} on the synthetic town ...", flush=True)
+    town = part("scenarios", "synthetic")
+    result = trial(chosen, town.load(town.ids()[0]), timeout=timeout)
+    for problem in result.problems:
+        print(f"wrong: {problem}")
+    if result.seconds:
+        times = sorted(result.seconds)
+        print(f"time per plan: median {1e3 * times[len(times) // 2]:.1f} ms, worst {1e3 * times[-1]:.1f} ms")
+    if not result.problems:
+        prefix = "+planner.args" if ":" in planner else "planner"
+        words = [f"planner={planner}", *(f"{prefix}.{option}" for option in options)]
+        print(f"the contract is kept; drive it: python run_closed_loop.py {' '.join(words)}")
+    return 1 if result.problems else 0
+
+
+def scenarios(name: str, root: str | None = None, options: Sequence[str] = ()) -> int:
+    """One line per scenario: steps, agents, cameras, licence, or why it cannot be driven."""
+    from .config import source
+
+    reader = source(name, root, **_options(options))
+    reasons = reader.undrivable() if hasattr(reader, "undrivable") else {}
+    wrong = 0
+    for id in sorted({*reader.ids(), *reasons}):
+        try:
+            told = f"cannot be driven: {reasons[id]}" if id in reasons else _described(reader.load(id))
+        except NotDrivable as error:
+            told = f"cannot be driven: {error}"
+        except InputError as error:
+            told, wrong = f"cannot be read: {error}", wrong + 1
+        print(f"{id}  {told}", flush=True)
+    return 1 if wrong else 0
+
+
+def report(out: str) -> int:
+    """Write `report.html` again from what `out` holds."""
+    from .run import commands, report
+    from .storage import Store
+
+    if not (Path(out) / "results").is_dir():
+        raise InputError(f"{out}: no results there; give the `out` of a run")
+    print(f"report: {report(Store(out), commands(out)).resolve()}")
+    return 0
+
+
+def doctor() -> int:
+    """Versions and abilities of this machine; 1 if something that a run needs does not work."""
+    from . import doctor
+
+    findings = doctor.examine()
+    for finding in findings:
+        print(f"{'ok   ' if finding.ok else 'WRONG' if finding.needed else 'no   '} {finding.name}: {finding.told}")
+    return 1 if any(finding.needed and not finding.ok for finding in findings) else 0
+
+
+def _planner(name: str, options: Sequence[str]) -> Any:
+    from .config import part
+
+    given = _options(options)
+    try:
+        return part("planner", name, **given)
+    except InputError:
+        raise
+    except Exception as error:  # a constructor of the user's own
+        raise InputError(f"{name}: building it raised {type(error).__name__}: {error}") from error
+
+
+def _options(options: Sequence[str]) -> dict[str, Any]:
+    import yaml
+
+    for option in options:
+        if "=" not in option:
+            raise InputError(f"--arg {option}: key=value is expected")
+    try:
+        return {key: yaml.safe_load(value) for key, _, value in (option.partition("=") for option in options)}
+    except yaml.YAMLError as error:
+        raise InputError(f"--arg: {error}") from None
+
+
+def _described(scenario: Any) -> str:
+    cameras = len(scenario.scene.briefing.cameras)
+    photos = "with photos" if scenario.sensors and scenario.sensors.images else "no photos"
+    seconds = scenario.steps * scenario.scene.briefing.dt
+    return (
+        f"{scenario.steps} steps ({seconds:.1f} s), {len(scenario.track_ids)} agents, {cameras} cameras ({photos}), "
+        f"{len(scenario.scene.map.lanes)} lanes; {scenario.licence}"
+    )
+
+
+def _add(commands: Any, run: Any, about: str, *names: str, option: str = "", timeout: bool = False) -> None:
+    parser = commands.add_parser(run.__name__, help=about, description=run.__doc__)
+    for name in names:
+        parser.add_argument(name, nargs="?" if name == "root" else None)
+    if option:
+        parser.add_argument("--arg", action="append", default=[], dest="options", metavar="KEY=VALUE", help=option)
+    if timeout:
+        parser.add_argument("--timeout", type=float, default=20.0, help="seconds a call may take (20)")
+    parser.set_defaults(run=run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

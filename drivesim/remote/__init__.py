@@ -1,0 +1,1 @@
+"""Planners outside this process: typed arrays on the wire, never pickles."""

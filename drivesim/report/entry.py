@@ -1,0 +1,70 @@
+"""One rollout, or its failure, as the report shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from drivesim.protocols import WorldGenerator
+from drivesim.types import DT, Rollout, Scenario, Score
+
+from . import birdseye, film
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What was asked for and what came of it. A failure has a status with its cause and nothing else."""
+
+    scenario: str  # id
+    source: str
+    licence: str
+    planner: str
+    seed: int
+    status: str = "ok"  # or "failed: ..." with the cause
+    tags: tuple[str, ...] = ()
+    scores: Sequence[Score] = ()
+    videos: Mapping[str, bytes] = field(default_factory=dict)  # mp4 by name: "mosaic", "birdseye"
+    comparison: film.Comparison | None = None
+    timing: Mapping[str, Any] = field(default_factory=dict)  # the sidecar: latencies, host
+    dt: float = DT  # [s]
+    steps: int = 0  # of the rollout
+    start: int = 0  # step at which the planner took over
+    end: str = ""  # why the rollout ended
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+    @property
+    def duration(self) -> float:
+        """Of the films [s]."""
+        return self.steps * self.dt
+
+    @staticmethod
+    def of(
+        scenario: Scenario,
+        rollout: Rollout,
+        planner: str,
+        scores: Sequence[Score] = (),
+        generator: WorldGenerator | None = None,
+        timing: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """Film a rollout: from above always, through its cameras where there are a generator and cameras."""
+        events = [event for score in scores if loses(score) for event in score.evidence]
+        videos, comparison = {}, None
+        if generator is not None and scenario.scene.briefing.cameras:
+            videos["mosaic"] = film.mosaic(scenario, rollout, generator)
+            comparison = film.compare(scenario, rollout, generator)
+        videos["birdseye"] = birdseye.film(scenario, rollout, events=events)
+        return Entry(
+            scenario.id, scenario.source, scenario.licence, planner, rollout.seed, "ok", scenario.tags, tuple(scores),
+            videos, comparison, timing or {}, rollout.dt, rollout.agents.valid.shape[0], rollout.start,
+            rollout.cause.name.lower().replace("_", " "), rollout.versions,
+        )  # fmt: skip
+
+
+def loses(score: Score) -> bool:
+    """Whether a score's evidence tells of something lost; a full score's evidence only shows how it came about."""
+    return not (score.valid and score.value == 1.0)

@@ -1,0 +1,158 @@
+"""One self-contained HTML file from rollouts: no server, no network, nothing trusted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from drivesim.types import Kind
+
+from . import style
+from .entry import Entry, loses
+from .film import Comparison
+from .mosaic import GAP
+from .timeline import number, timeline
+from .video import save, size
+
+VIDEO_NAMES = {"mosaic": "Cameras", "birdseye": "Bird’s-eye"}
+LEGEND = (
+    ("ego and its plan", style.EGO), ("recorded ego", style.LOGGED), ("route", style.ROUTE),
+    ("vehicle", style.KINDS[Kind.CAR]), ("cycle", style.KINDS[Kind.BICYCLE]), ("walker", style.KINDS[Kind.PEDESTRIAN]),
+)  # fmt: skip
+HERE = Path(__file__).parent
+
+
+def write_report(
+    path: str | Path,
+    entries: Sequence[Entry],
+    command: str,
+    *,
+    title: str = "Closed-loop report",
+    versions: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the report of `entries`, in their order, with the `command` that repeats it.
+
+    The file appears whole or not at all; raises InputError that names a place that cannot be written.
+    `versions` default to those installed.
+    """
+    return save(path, render(entries, command, title=title, versions=versions).encode())
+
+
+def render(
+    entries: Sequence[Entry],
+    command: str,
+    *,
+    title: str = "Closed-loop report",
+    versions: Mapping[str, str] | None = None,
+) -> str:
+    """The report as text."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters["number"] = number
+    script = (HERE / "report.js").read_text()
+    return environment.get_template("report.html").render(
+        title=title,
+        command=command,
+        style=(HERE / "report.css").read_text(),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        legend=LEGEND,
+        counts=_counts(entries),
+        planners=_planners(entries),
+        metrics=_metrics(entries),
+        rollouts=[_rollout(i, entry) for i, entry in enumerate(entries)],
+        licences=dict.fromkeys((entry.source, entry.licence) for entry in entries),
+        versions=installed() if versions is None else versions,
+    )
+
+
+def installed() -> dict[str, str]:
+    """Versions of what made the report."""
+    found = {"python": platform.python_version()}
+    for name in ("drivesim", "torch", "numpy", "av"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+def _counts(entries: Sequence[Entry]) -> dict[str, int]:
+    ok = sum(entry.ok for entry in entries)
+    return {"asked": len(entries), "run": ok, "failed": len(entries) - ok}
+
+
+def _metrics(entries: Sequence[Entry]) -> list[str]:
+    return list(dict.fromkeys(score.name for entry in entries for score in entry.scores))
+
+
+def _planners(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Each planner's counts and its mean of every metric over the rollouts to which the metric applies."""
+    rows = []
+    for planner in dict.fromkeys(entry.planner for entry in entries):
+        mine = [entry for entry in entries if entry.planner == planner]
+        means = {}
+        for name in _metrics(entries):
+            values = [s.value for e in mine for s in e.scores if s.name == name and s.valid]
+            values = [v for v in values if math.isfinite(v)]
+            means[name] = (sum(values) / len(values) if values else math.nan, len(values))
+        rows.append({"planner": planner, **_counts(mine), "means": means})
+    return rows
+
+
+def _rollout(index: int, entry: Entry) -> dict[str, Any]:
+    """What the template shows of one entry."""
+    lines = {score.name: timeline(score) for score in entry.scores}
+    videos = [_video(f"v{index}-{i}", name, data) for i, (name, data) in enumerate(entry.videos.items())]
+    comparison = entry.comparison
+    return {
+        "index": index,
+        "entry": entry,
+        "scores": {score.name: score for score in entry.scores},
+        "rows": [(score, lines[score.name], not loses(score)) for score in entry.scores],
+        "videos": videos,
+        "comparison": comparison and _comparison(f"v{index}-c", comparison),
+        "timing": list(_flat(entry.timing)),
+        "data": {
+            "dt": entry.dt,
+            "steps": entry.steps,
+            "series": [line and line.values for line in lines.values()],
+        },
+    }
+
+
+def _video(key: str, name: str, data: bytes) -> dict[str, Any]:
+    width, height = size(data)
+    return {
+        "id": key, "name": VIDEO_NAMES.get(name, name), "legend": name == "birdseye", "width": width, "height": height,
+        "base64": base64.b64encode(data).decode(),
+    }  # fmt: skip
+
+
+def _comparison(key: str, comparison: Comparison) -> dict[str, Any]:
+    cells = [(cell.x, cell.y, cell.camera.width, cell.camera.height) for cell in comparison.layout.cells]
+    below = comparison.layout.height + GAP
+    return {
+        **_video(key, "comparison", comparison.video),
+        "cells": cells,
+        "below": below,
+        "layout": comparison.layout,
+    }
+
+
+def _flat(timing: Mapping[str, Any], prefix: str = ""):
+    for key, value in timing.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key} ")
+        else:
+            yield f"{prefix}{key}", number(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,269 @@
+"""Read pickled arrays and pandas frames from files that nobody vouches for.
+
+A pickle is a program. This reader admits only the few names that arrays and frames need, and even those are not the
+real numpy and pandas classes but light stand-ins that hold data and call nothing. Everything else is refused by name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+
+LIMIT = 2**29
+"""Decompressed size that is still read [bytes]. A PandaSet sweep has 4-8 MB, the largest known scenario file 60 MB."""
+
+
+def read_pickle(path: Path, limit: int = LIMIT) -> Any:
+    """The content of a pickle, gzipped or not: builtin values with numpy arrays; pandas frames as column dicts.
+
+    Raises InputError with the file's name for a missing, damaged, oversized or hostile file.
+    """
+    try:
+        return loads(read_bytes(path, limit))
+    except Refused as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_frame(path: Path, limit: int = LIMIT) -> dict[str, np.ndarray]:
+    """A pickled pandas DataFrame as column name -> array (rows,)."""
+    frame = read_pickle(path, limit)
+    if not isinstance(frame, dict) or not all(isinstance(column, np.ndarray) for column in frame.values()):
+        raise InputError(f"{path}: holds {type(frame).__name__} instead of a pandas DataFrame; download the file again")
+    return frame
+
+
+def read_bytes(path: Path, limit: int = LIMIT) -> bytes:
+    """The bytes of a file, gunzipped if it is gzipped, up to `limit`."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; is the download complete?") from None
+    except (EOFError, zlib.error, OSError) as error:
+        raise InputError(f"{path}: damaged or cut short ({error}); download it again") from None
+    if len(data) > limit:
+        raise InputError(f"{path}: unpacks to more than {limit} bytes; this is no file of the kind expected here")
+    return data
+
+
+class Refused(Exception):
+    """The pickle is damaged or asks for something that data does not need."""
+
+
+def loads(data: bytes) -> Any:
+    """Like `read_pickle`, from bytes; raises Refused."""
+    try:
+        return _rebuild(_Reader(io.BytesIO(data)).load(), {})
+    except Refused:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, RecursionError) as error:
+        raise Refused(f"damaged pickle ({error})") from None
+    except (MemoryError, OverflowError, ImportError, UnicodeDecodeError, pickle.UnpicklingError) as error:
+        raise Refused(f"damaged pickle ({error or type(error).__name__})") from None
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module.replace("numpy._core", "numpy.core") in _NUMPY and name in _NUMPY_NAMES:
+            return _NUMPY_NAMES[name]
+        if (module, name) in _OTHERS:
+            return _OTHERS[module, name]
+        if module.startswith("pandas.core.index") and name.endswith("Index"):
+            return _Index
+        raise Refused(f"refused: the pickle wants {module}.{name}, which plain data does not need")
+
+
+class _Sealed:
+    """A stand-in whose class cannot be altered from inside a pickle: BUILD on it calls this and fails."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise Refused(f"damaged pickle (unexpected state for {type(self).__name__})")
+
+
+class _Dtype(_Sealed):
+    """numpy.dtype of plain numbers, dates, texts and objects; no structured or user types."""
+
+    def __init__(self, code: str, align: Any = False, copy: Any = True) -> None:
+        if not isinstance(code, str) or not code or code[0] not in "biufcOSUMm":
+            raise Refused(f"refused: the pickle wants a numpy dtype {code!r}, which plain data does not need")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        order = state[1]
+        if state[2] is not None or state[3] is not None or state[4] is not None:
+            raise Refused("refused: the pickle wants a structured numpy dtype")
+        if self.dtype.kind in "SU" and self.dtype.itemsize == 0:
+            self.dtype = np.dtype(f"{self.dtype.kind}{int(state[5]) // (4 if self.dtype.kind == 'U' else 1)}")
+        if self.dtype.kind in "Mm" and len(state) > 8:
+            _, (unit, *_) = state[8]
+            self.dtype = np.dtype(f"{self.dtype.kind}8[{unit.decode() if isinstance(unit, bytes) else unit}]")
+        self.dtype = self.dtype.newbyteorder("=" if order == "|" else order)
+
+
+class _Array(_Sealed):
+    """numpy.ndarray, filled by its state."""
+
+    values: np.ndarray = np.zeros(0)
+    items: list | None = None  # of an object array, rebuilt later
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran, data = state
+        self._fill(data, dtype, shape, "F" if fortran else "C")
+
+    def _fill(self, data: Any, dtype: _Dtype, shape: Any, order: str) -> None:
+        self.shape, self.order = (shape if isinstance(shape, tuple) else (shape,)), order
+        if dtype.dtype.hasobject:
+            if not isinstance(data, list) or len(data) != int(np.prod(self.shape)):
+                raise Refused("damaged pickle (an array of objects lacks some)")
+            self.items = data
+        else:
+            self.values = np.frombuffer(data, dtype.dtype).reshape(self.shape, order=order)
+
+    def rebuild(self, seen: dict) -> np.ndarray:
+        if self.items is None:
+            return self.values
+        values = np.empty(len(self.items), object)
+        for i, item in enumerate(self.items):
+            values[i] = _rebuild(item, seen)
+        return values.reshape(self.shape, order=self.order)
+
+
+class _Reconstruct(_Sealed):
+    """numpy.core.multiarray._reconstruct: an empty array whose state follows."""
+
+    def __new__(cls, kind: Any, shape: Any, code: Any) -> Any:
+        return _Array()
+
+
+class _FromBuffer(_Sealed):
+    """numpy.core.numeric._frombuffer of pickle protocol 5."""
+
+    def __new__(cls, data: Any, dtype: _Dtype, shape: tuple, order: str) -> Any:
+        array = _Array()
+        array._fill(data, dtype, shape, order)
+        return array
+
+
+class _Scalar(_Sealed):
+    """numpy.core.multiarray.scalar."""
+
+    def __new__(cls, dtype: _Dtype, data: Any = b"") -> Any:
+        return np.frombuffer(data, dtype.dtype)[0] if not dtype.dtype.hasobject else data
+
+
+class _Latin1(_Sealed):
+    """_codecs.encode, by which old protocols write bytes."""
+
+    def __new__(cls, text: str, encoding: str = "latin1") -> Any:
+        return text.encode("latin1")
+
+
+class _Slice(_Sealed):
+    def __init__(self, start: int | None, stop: int | None, step: int | None = None) -> None:
+        self.slice = slice(start, stop, step)
+
+
+class _Index(_Sealed):
+    """Any pandas index but a MultiIndex; only its labels are kept."""
+
+    labels: Any = None
+
+
+class _NewIndex(_Sealed):
+    """pandas.core.indexes.base._new_Index."""
+
+    def __new__(cls, kind: Any, state: dict) -> Any:
+        index = _Index()
+        index.labels = state.get("data")
+        return index
+
+
+class _Block(_Sealed):
+    """Columns of one type: values (columns, rows) and their places in the frame."""
+
+    def __init__(self, values: _Array, places: Any, ndim: int = 2) -> None:
+        self.values, self.places = values, places
+
+
+class _Manager(_Sealed):
+    """BlockManager; pandas before 1.3 gives a state, later ones arguments."""
+
+    def __init__(self, blocks: tuple = (), axes: list | tuple = ()) -> None:
+        self.blocks, self.axes = blocks, axes
+
+    def __setstate__(self, state: tuple) -> None:
+        content = state[3]["0.14.1"]
+        self.axes = content["axes"]
+        self.blocks = [_Block(block["values"], block["mgr_locs"]) for block in content["blocks"]]
+
+
+class _Frame(_Sealed):
+    """pandas.DataFrame as a dict of columns."""
+
+    manager: _Manager
+
+    def __setstate__(self, state: dict) -> None:
+        self.manager = state["_mgr"] if "_mgr" in state else state["_data"]
+
+    def rebuild(self, seen: dict) -> dict[str, np.ndarray]:
+        names = self.manager.axes[0].labels.rebuild(seen).tolist()
+        columns: dict[int, np.ndarray] = {}
+        for block in self.manager.blocks:
+            values = np.atleast_2d(block.values.rebuild(seen))
+            places = block.places
+            places = np.arange(len(names))[places.slice] if isinstance(places, _Slice) else places.rebuild(seen)
+            columns.update(zip(places.tolist(), values, strict=True))
+        if sorted(columns) != list(range(len(names))) or len({len(c) for c in columns.values()}) > 1:
+            raise Refused("damaged pickle (the frame's columns do not fit its names)")
+        return {str(name): columns[i] for i, name in enumerate(names)}
+
+
+def _rebuild(value: Any, seen: dict[int, Any]) -> Any:
+    """Replace the stand-ins in a tree of builtin containers by what they stand for; shared parts stay shared."""
+    if isinstance(value, str | bytes | int | float | complex | None | np.generic):
+        return value
+    if id(value) in seen:
+        return seen[id(value)][1]
+    if isinstance(value, _Array | _Frame):
+        result: Any = value.rebuild(seen)
+    elif isinstance(value, dict):
+        result = {_rebuild(k, seen): _rebuild(v, seen) for k, v in value.items()}
+    elif isinstance(value, list | tuple | set | frozenset):
+        result = type(value)(_rebuild(v, seen) for v in value)
+    elif isinstance(value, bytearray):
+        result = value
+    else:
+        raise Refused(f"damaged pickle (a lone {type(value).__name__})")
+    seen[id(value)] = (value, result)
+    return result
+
+
+_NUMPY = ("numpy", "numpy.core.multiarray", "numpy.core.numeric")
+_NUMPY_NAMES = {
+    "ndarray": _Array,
+    "dtype": _Dtype,
+    "_reconstruct": _Reconstruct,
+    "_frombuffer": _FromBuffer,
+    "scalar": _Scalar,
+}
+_OTHERS = {
+    ("builtins", "slice"): _Slice,
+    ("__builtin__", "slice"): _Slice,
+    ("_codecs", "encode"): _Latin1,
+    ("pandas.core.frame", "DataFrame"): _Frame,
+    ("pandas.core.internals.managers", "BlockManager"): _Manager,
+    ("pandas.core.internals", "BlockManager"): _Manager,
+    ("pandas._libs.internals", "_unpickle_block"): _Block,
+    ("pandas.core.indexes.base", "_new_Index"): _NewIndex,
+    ("pandas.indexes.base", "_new_Index"): _NewIndex,
+}

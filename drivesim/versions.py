@@ -1,0 +1,42 @@
+"""What a result depends on beside its configuration. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+
+def release(package: str = "drivesim") -> str:
+    """Version of an installed package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def versions(of: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Releases of what computes, and hashes of the source of the core and of the given parts' packages."""
+    packages = {"drivesim", *(str(p["_target_"]).partition(".")[0] for p in of if p.get("_target_"))}
+    found = {name: release(name) for name in ("numpy", "torch", "numba")}
+    found["python"] = ".".join(map(str, sys.version_info[:2]))
+    return {**found, **{name: _digest(name) for name in sorted(packages)}}
+
+
+@functools.cache
+def _digest(package: str) -> str:
+    """Hash of a package's (or a lone module's) Python files."""
+    module = importlib.import_module(package)
+    folder = Path(next(iter(getattr(module, "__path__", [])), Path(module.__file__ or "").parent))
+    files = sorted(folder.rglob("*.py")) if hasattr(module, "__path__") else [Path(module.__file__ or "")]
+    digest = hashlib.blake2b(digest_size=8)
+    for file in files:
+        name = file.relative_to(folder).as_posix()
+        if not name.startswith("report/"):  # how results are shown changes none of them
+            digest.update(name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,157 @@
+"""What a configuration asks for: every planner x scenario x seed as a job, checked to the last option."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import drive, parts
+from .errors import InputError, NotDrivable
+from .parts import Part
+from .storage import Job
+from .versions import versions
+
+SELECTION = {"ids": list[str] | str | None, "limit": int | None}
+"""Keys of `scenarios` that say which of a source's scenarios to drive; they are no options of the source."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a configuration asks for."""
+
+    jobs: tuple[Job, ...]
+    skipped: Mapping[str, str]  # scenarios that cannot be driven, with the reason
+    broken: Mapping[str, str]  # scenarios whose data cannot be read, with the reason
+    out: Path
+    workers: int
+
+
+def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
+    """Every planner x scenario x seed of a composed configuration.
+
+    `folders` hold further yamls beside the package's own. Raises InputError for whatever in the configuration
+    does not fit, and if no scenario is left that can be driven.
+    """
+    _root(config, folders)
+    planners = _planners(config, folders)
+    shared = {group: parts.check(group, config[group]) for group in ("generation", "behavior", "control")}
+    metrics = [parts.check(f"metrics.{name}", node) for name, node in config["metrics"].items()]
+    asked = {key: config["scenarios"].get(key) for key in SELECTION}
+    asked = {key: parts.convert(f"scenarios.{key}", value, SELECTION[key]) for key, value in asked.items()}
+    node = parts.check("scenarios", {k: v for k, v in config["scenarios"].items() if k not in SELECTION})
+    origin = parts.build(node)
+    stamp = versions([node, *planners.values(), *shared.values(), *metrics])
+    wanted, limit = select(origin, **asked)
+    skipped = {id: reason for id, reason in _undrivable(origin).items() if id in wanted}
+    broken: dict[str, str] = {}
+    jobs: dict[str, list[Job]] = {}
+    for id in wanted:
+        if id in skipped or (limit and len(jobs) == limit):
+            continue
+        try:
+            fingerprint = origin.fingerprint(id)
+            mine = [
+                Job(node, id, fingerprint, planner, name, **shared, metrics=metrics, seed=seed, versions=stamp)
+                for name, planner in planners.items()
+                for seed in _seeds(config)
+            ]
+            if limit and not jobs:  # whoever asks for the first scenario means the first that can be driven
+                drive.load(mine[0])
+            jobs[id] = mine
+        except NotDrivable as error:
+            skipped[id] = str(error)
+        except InputError as error:
+            broken[id] = str(error)
+    if not jobs:
+        told = "; ".join(f"{id}: {reason}" for id, reason in {**skipped, **broken}.items())
+        raise InputError(f"nothing to drive: {told or 'no scenario is chosen'}")
+    every = tuple(job for mine in jobs.values() for job in mine)
+    return Work(every, skipped, broken, Path(config["out"]), config["workers"])
+
+
+def _root(config: Mapping[str, Any], folders: Sequence[Path]) -> None:
+    """Refuse what the types of the root let pass."""
+    for group in parts.GROUPS:
+        if not isinstance(config[group], Mapping):
+            raise InputError(f"{group} is missing; {parts.among('', parts.choices(group, folders))}")
+    if config["workers"] < 0:
+        raise InputError(f"workers={config['workers']}: 0 or more is expected")
+
+
+def select(origin: Any, ids: Sequence[str] | str | None = None, limit: int | None = None) -> tuple[list[str], int]:
+    """Ids to drive, in order and without repeats, and how many of them at most (0: all).
+
+    All that are asked for, else all of the source but the first `limit` (1) that can be driven. Raises InputError
+    for an id that the source does not have.
+    """
+    known = origin.ids()
+    wanted = known if ids is None else [ids] if isinstance(ids, str) else list(ids)
+    for id in wanted:
+        if id not in known and id not in _undrivable(origin):
+            raise InputError(f"scenarios.ids: no scenario {id}; {parts.among(id, known)}")
+    limit = limit if limit is not None else 1 if ids is None else 0
+    if limit < 0:
+        raise InputError(f"scenarios.limit={limit}: 0 (all) or more is expected")
+    return list(dict.fromkeys(wanted)), limit
+
+
+def _undrivable(origin: Any) -> dict[str, str]:
+    """What the source knows without loading; others raise NotDrivable when they are loaded."""
+    return origin.undrivable() if hasattr(origin, "undrivable") else {}
+
+
+def _planners(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Part]:
+    """Checked planners by the name that tables show."""
+    node = dict(config["planner"])
+    if not config["planners"]:
+        checked = _planner(node)
+        return {_name(node, checked, folders): checked}
+    extra = [key for key in node if key not in ("_target_", "timeout")]
+    if extra:
+        raise InputError(f"planner.{extra[0]}: planners=[...] take their options from their yamls")
+    timeout = {"timeout": node["timeout"]} if "timeout" in node else {}
+    last = [name.rpartition(":")[2] for name in config["planners"]]
+    shown = last if len({*last}) == len(last) else config["planners"]
+    listed = zip(shown, config["planners"], strict=True)
+    return {name: _planner({**parts.read("planner", choice, folders), **timeout}) for name, choice in listed}
+
+
+def _planner(node: Mapping[str, Any]) -> Part:
+    """A checked planner; one with a `timeout` [s] runs in a child process that can be killed."""
+    options = {key: value for key, value in node.items() if key != "timeout"}
+    where = "planner"
+    if "target" in options:
+        if options["target"] in (None, "???"):
+            raise InputError("planner.target is missing: give planner.target=my.pkg:Mine")
+        extra = [key for key in options if key not in ("target", "args")]
+        if extra:
+            raise InputError(f"planner.{extra[0]}: options of your own planner are written +planner.args.{extra[0]}")
+        parts.locate(str(options["target"]), "planner.target")
+        where, options = "planner.args", {"_target_": options["target"], **(options.get("args") or {})}
+    checked = parts.check(where, options)
+    if node.get("timeout") is None:
+        return checked
+    timeout = parts.convert("planner.timeout", node["timeout"], float)
+    if timeout <= 0:
+        raise InputError(f"planner.timeout={timeout}: seconds above 0 are expected")
+    return {"_target_": "drivesim.remote.child.ChildPlanner", "planner": checked, "timeout": timeout}
+
+
+def _name(node: Mapping[str, Any], checked: Part, folders: Sequence[Path]) -> str:
+    """The yaml that names the planner's class, else the class itself."""
+    if "target" in node:
+        return str(node["target"]).replace(":", ".").rpartition(".")[2]
+    for name in parts.choices("planner", folders):
+        if parts.read("planner", name, folders).get("_target_") == node["_target_"]:
+            return name
+    return str(node["_target_"]).rpartition(".")[2]
+
+
+def _seeds(config: Mapping[str, Any]) -> range | list[int]:
+    if config["seeds"] is None:
+        return [config["seed"]]
+    if config["seeds"] < 1:
+        raise InputError(f"seeds={config['seeds']}: 1 or more is expected, for the seeds 0..N-1")
+    return range(config["seeds"])

@@ -1,0 +1,59 @@
+"""What every score of one drive starts from: the drive itself, and the answer for a drive that cannot be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from drivesim.types import Agents, Rollout, Score
+
+
+def only(rollouts: Sequence[Rollout], name: str) -> Rollout:
+    """The one rollout that the score `name` judges; ValueError for none or several."""
+    if len(rollouts) != 1:
+        raise ValueError(
+            f"{name} judges one rollout at a time, but was given {len(rollouts)}: call it once for each"
+        )
+    return rollouts[0]
+
+
+def unfit(rollout: Rollout, steps: int = 1) -> str:
+    """Why the ego's drive from `rollout.start` on cannot be judged; empty if it can. `steps` is the least number."""
+    there = rollout.agents.valid[rollout.start :, 0]
+    if len(there) < steps:
+        return f"the drive has {len(there)} steps from step {rollout.start} on, this score needs {steps}"
+    if not bool(there.all()):
+        return f"the ego is absent at step {rollout.start + int((~there).nonzero()[0])}"
+    ego = rollout.agents[rollout.start :, 0]
+    finite = torch.isfinite(torch.cat([ego.poses, ego.velocity], -1)).all(-1)
+    if not bool(finite.all()):
+        step = rollout.start + int((~finite).nonzero()[0])
+        return f"the ego's pose or velocity is not finite at step {step}"
+    return ""
+
+
+def not_judged(name: str, reason: str, version: str) -> Score:
+    return Score(name, float("nan"), valid=False, reason=reason, version=version)
+
+
+def judged(rollout: Rollout) -> Agents:
+    """Agents (n, A) from `rollout.start` on, in double precision: what came before is history."""
+    return precise(rollout.agents[rollout.start :])
+
+
+def precise(agents: Agents) -> Agents:
+    """In float64, so that a world far from its origin is judged as one near it."""
+    return agents.map(lambda x: x.double() if x.is_floating_point() else x)
+
+
+def over_steps(values: Tensor, rollout: Rollout) -> Tensor:
+    """A series (T,) float32 over all steps of the rollout from `values` (n,) at those from `start` on."""
+    before = torch.full((rollout.start,), torch.nan)
+    return torch.cat([before, values.float()])
+
+
+def track_name(track_ids: Sequence[str], agent: int) -> str:
+    """The log's name of an agent; agents that were added to the drive have their number alone."""
+    return track_ids[agent] if agent < len(track_ids) else f"agent {agent}"

@@ -1,0 +1,95 @@
+"""Progress along the route, compared with the logged drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from drivesim.geometry import arc_length
+from drivesim.types import Event, Rollout, Scenario, Score
+
+from .drive import judged, not_judged, only, over_steps, precise, unfit
+
+VERSION = "1"
+REACH = 25.0
+"""How much farther along the route than the ego itself its nearest point may move in a step [m]: more than cutting a
+corner needs, less than half a small roundabout, so that a route that comes back close to itself is no shortcut. Own
+choice; nuPlan goes from road block to road block instead."""
+CORRIDOR = 10.0
+"""How far from the route the ego still makes progress [m]: two more lanes to either side, as in one of nuPlan's road
+blocks, and not the next street. Own choice."""
+
+
+def progress(
+    rollouts: Sequence[Rollout],
+    scenario: Scenario,
+    least: float = 2.0,
+    reach: float = REACH,
+    corridor: float = CORRIDOR,
+) -> Score:
+    """Share of the logged ego's progress along the route that the ego made, 0 to 1 (nuPlan e924167).
+
+    min(1, max(ego, least) / max(expert, least)), and 0 if the ego ends more than `least` behind where it began;
+    `least` [m] as in nuPlan. Progress is that of the box centre projected on the briefing's route, last less first,
+    from `rollout.start` to the log's end; farther than `corridor` [m] from the route it stands still. For `reach` see
+    `follow`. Series: the ego's progress since the start [m].
+    """
+    rollout = only(rollouts, "progress")
+    route = scenario.scene.briefing.route
+    expert = precise(scenario.log[rollout.start :])[..., 0]
+    there = expert.valid & torch.isfinite(expert.xy).all(-1)
+    reason = unfit(rollout)
+    if not reason and (len(route) < 2 or float(arc_length(route)[-1]) <= 0):
+        reason = "the briefing has no route"
+    if not reason and not there.any():
+        reason = "the log does not show how the ego drove on from the start"
+    if reason:
+        return not_judged("progress", reason, VERSION)
+    ego = judged(rollout)[..., 0]
+    along = follow(ego.xy, route.double(), reach, corridor)
+    logged = follow(expert.xy[there], route.double(), reach, corridor)
+    made, expected = float(along[: len(expert.xy)][-1]), float(logged[-1])
+    detail = {
+        "ego": round(made, 3),
+        "expert": round(expected, 3),
+        "least": least,
+        "corridor": corridor,
+    }  # [m]
+    last = rollout.start + min(len(ego.xy), len(expert.xy)) - 1
+    place = tuple(round(x, 3) for x in ego.xy[last - rollout.start].tolist())
+    return Score(
+        "progress", ratio(made, expected, least), series=over_steps(along, rollout),
+        evidence=(Event("progress", last, (0,), place, detail),), version=VERSION,
+    )  # fmt: skip
+
+
+def ratio(ego: float, expert: float, least: float = 2.0) -> float:
+    """Progress of the ego over the expert's, both [m], by nuPlan's rule."""
+    return 0.0 if ego < -least else min(1.0, max(ego, least) / max(expert, least))
+
+
+def follow(xy: Tensor, route: Tensor, reach: float = REACH, corridor: float = CORRIDOR) -> Tensor:
+    """Progress (..., T) along a route (R, 2) since the first step of points (..., T, 2) [m].
+
+    The first point is projected on the whole route, each further one within `reach` and its own step of the one before.
+    A point farther than `corridor` from its projection keeps the progress of the last one that was nearer.
+    """
+    start, step = route[:-1], route[1:] - route[:-1]
+    length = step.norm(dim=-1).clamp_min(1e-9)
+    relative = xy[..., None, :] - start  # (..., T, S, 2)
+    share = ((relative * step).sum(-1) / length**2).clamp(0, 1)
+    distance = (relative - share[..., None] * step).norm(dim=-1)
+    s = arc_length(route)[:-1] + share * length
+    moved = (xy[..., 1:, :] - xy[..., :-1, :]).norm(dim=-1)
+    places, counts = [], []
+    for t in range(xy.shape[-2]):
+        apart = distance[..., t, :]
+        if t:
+            far = (s[..., t, :] - places[-1][..., None]).abs() > reach + moved[..., t - 1, None]
+            apart = apart.masked_fill(far, torch.inf)
+        nearest, segment = apart.min(-1)
+        places.append(s[..., t, :].gather(-1, segment[..., None]).squeeze(-1))
+        counts.append(torch.where(nearest <= corridor, places[-1], counts[-1]) if t else places[-1])
+    return torch.stack(counts, -1) - places[0][..., None]

@@ -1,0 +1,149 @@
+"""Time to collision within bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from drivesim.errors import InputError
+from drivesim.geometry import boxes_overlap, heading
+from drivesim.types import OBJECTS, Agents, Event, Kind, Map, Rollout, Scenario, Score, Vehicle, is_kind
+
+from .contacts import (
+    BEHIND,
+    at_intersection,
+    bearing,
+    contacts,
+    corners,
+    first_contacts,
+    in_several_lanes,
+    off_road,
+)
+from .drive import judged, not_judged, only, over_steps, track_name, unfit
+
+VERSION = "1"
+AHEAD = math.radians(30)
+"""A track is ahead if it is seen from the rear axle at less than this from the heading [rad] (nuPlan, NAVSIM)."""
+
+
+def time_to_collision(
+    rollouts: Sequence[Rollout],
+    scenario: Scenario,
+    bound: float = 0.95,
+    horizon: float = 3.0,
+    time_step: float = 0.1,
+    stopped_speed: float = 0.005,
+    ignore_start: bool = True,
+) -> Score:
+    """1 if the least time to collision stays above `bound` [s], else 0 (nuPlan e924167).
+
+    At each step the ego and the tracks go on with constant velocity and heading, checked every `time_step` [s] up to
+    but without `horizon` [s]. Only tracks ahead count, and those beside while the ego is in several lanes, off the
+    drivable area or at an intersection. An ego not faster than `stopped_speed` [m/s] has none; a track that the ego
+    has touched is left out from then on; at the step of an at-fault collision the time is 0 (not for contacts at the
+    start with `ignore_start`, as in `collision`). All constants are nuPlan's.
+    Series: time to collision [s], NaN where there is none within the horizon.
+    """
+    rollout = only(rollouts, "time_to_collision")
+    if not 0 < time_step <= horizon:
+        raise InputError(
+            f"time_to_collision: time_step={time_step} must be more than 0 and at most horizon={horizon}"
+        )
+    if reason := unfit(rollout):
+        return not_judged("time_to_collision", reason, VERSION)
+    agents, map = judged(rollout), scenario.scene.map
+    beside = _beside_counts(agents[..., 0], map, rollout.vehicle)
+    times = projected(agents, relevant(agents, beside, rollout.vehicle, stopped_speed), horizon, time_step)
+    met = contacts(agents, map, rollout.vehicle, ignore_start=ignore_start)
+    struck = (torch.arange(len(agents.yaw))[:, None] == met.step) & met.at_fault
+    times = times.masked_fill(struck, 0)
+    least, who = times.min(-1)
+    series = over_steps(least.masked_fill(torch.isinf(least), torch.nan), rollout)
+    low = least <= bound
+    events = [
+        _event(rollout, scenario, agents, least, who, span, {"bound": bound, "horizon": horizon})
+        for span in spans(low)
+    ]
+    value = float(not low.any())
+    return Score("time_to_collision", value, series=series, evidence=tuple(events), version=VERSION)
+
+
+def relevant(agents: Agents, beside: Tensor, vehicle: Vehicle, stopped_speed: float = 0.005) -> Tensor:
+    """Which agents (..., T, A) the ego may run into: ahead, or not behind where `beside` (..., T) counts."""
+    ego = agents[..., :1]
+    angle = bearing(ego, agents, vehicle)
+    mask = (angle < AHEAD) | (beside[..., None] & (angle <= BEHIND))
+    mask &= agents.valid & ego.valid & (ego.speed.abs() > stopped_speed)
+    first = first_contacts(agents)[..., None, :]
+    step = torch.arange(agents.yaw.shape[-2])[:, None]
+    mask &= (first < 0) | (step < first)
+    mask[..., 0] = False
+    return mask
+
+
+def projected(agents: Agents, mask: Tensor, horizon: float = 3.0, time_step: float = 0.1) -> Tensor:
+    """Time (..., A) until ego and agent overlap if both go on as they are [s]; inf for none and where not `mask`."""
+    ego = agents[..., :1]
+    velocity = agents.velocity.masked_fill(is_kind(agents.kind, OBJECTS)[..., None], 0)
+    closing = (velocity - ego.speed[..., None] * heading(ego.yaw)).masked_fill(~mask[..., None], 0)
+    offset = (agents.xy - ego.xy).masked_fill(~mask[..., None], torch.inf)
+    reach = agents.size[..., :2].norm(dim=-1) / 2
+    speed = closing.square().sum(-1).clamp_min(1e-12)
+    nearest = (-(offset.nan_to_num(0) * closing).sum(-1) / speed).clamp(0, horizon)
+    near = mask & ((offset + nearest[..., None] * closing).norm(dim=-1) <= (reach + reach[..., :1]) * 1.0001)
+    boxes = corners(agents)
+    mine, theirs, way = boxes[..., :1, :, :].expand_as(boxes)[near], boxes[near], closing[near]
+    count = max(math.ceil((horizon - time_step) / time_step - 1e-9), 0)
+    times = time_step * torch.arange(1, count + 1, dtype=boxes.dtype)
+    moved = theirs + times[:, None, None, None] * way[:, None, :]  # (K, P, 4, 2), seen from the ego
+    hits = torch.cat([boxes_overlap(mine.expand_as(moved), moved), torch.ones(1, len(way), dtype=torch.bool)])
+    result = torch.full(mask.shape, torch.inf, dtype=boxes.dtype)
+    result[near] = torch.cat([times, times.new_tensor([torch.inf])])[hits.int().argmax(0)]
+    return result
+
+
+def spans(mask: Tensor) -> list[tuple[int, int]]:
+    """First and last index of each run of True in a mask (n,)."""
+    edge = torch.diff(torch.nn.functional.pad(mask.int(), (1, 1)))
+    return list(
+        zip((edge == 1).nonzero()[:, 0].tolist(), ((edge == -1).nonzero()[:, 0] - 1).tolist(), strict=True)
+    )
+
+
+def _beside_counts(ego: Agents, map: Map, vehicle: Vehicle) -> Tensor:
+    """Whether the ego (n,) is in several lanes, off the drivable area, or with its rear axle at an intersection."""
+    boxes = corners(ego)
+    return (
+        in_several_lanes(map, boxes)
+        | off_road(map, boxes)
+        | at_intersection(map, vehicle.rear_axle(ego.poses)[:, :2])
+    )
+
+
+def _event(
+    rollout: Rollout,
+    scenario: Scenario,
+    agents: Agents,
+    least: Tensor,
+    who: Tensor,
+    span: tuple[int, int],
+    rule: dict,
+) -> Event:
+    worst = span[0] + int(least[span[0] : span[1] + 1].argmin())
+    other = int(who[worst])
+    detail = {
+        "time_to_collision": round(float(least[worst]), 3),  # [s]
+        "track": track_name(scenario.track_ids, other),
+        "kind": Kind(int(agents.kind[worst, other])).name.lower(),
+        "bearing": round(float(bearing(agents[worst, 0], agents[worst, other], rollout.vehicle)), 3),  # [rad]
+        "first_step": rollout.start + span[0],
+        "last_step": rollout.start + span[1],
+        "ego_speed": round(float(agents.speed[worst, 0]), 3),
+        "track_speed": round(float(agents.velocity[worst, other].norm()), 3),
+        **rule,
+    }
+    place = tuple(round(x, 3) for x in agents.xy[worst, other].tolist())
+    return Event("time_to_collision", rollout.start + worst, (0, other), place, detail)

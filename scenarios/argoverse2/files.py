@@ -1,0 +1,71 @@
+"""The files of one log as arrays, checked; every complaint names the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drivesim.errors import InputError
+from drivesim.geometry import rotation_from_quaternion, transform
+
+QUATERNION = ("qw", "qx", "qy", "qz")
+TRANSLATION = ("tx_m", "ty_m", "tz_m")
+
+
+def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of a feather file; numbers must be finite."""
+    from pyarrow import ArrowException, feather
+
+    if not path.is_file():
+        raise InputError(
+            f"{path}: not there; an Argoverse 2 sensor log needs it (test logs come without annotations)"
+        )
+    try:
+        table = feather.read_table(path, memory_map=False)
+    except (ArrowException, OSError) as error:
+        raise InputError(f"{path}: cannot be read as a feather file ({error}); download it again") from None
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{path}: lacks the columns {', '.join(missing)}; is it from an Argoverse 2 sensor log?"
+        )
+    out = {name: table[name].to_numpy() for name in columns}
+    for name, column in out.items():
+        if column.dtype.kind == "f" and not np.isfinite(column).all():
+            row = int(np.flatnonzero(~np.isfinite(column))[0])
+            raise InputError(f"{path}: {name} of row {row} is {column[row]}; remove the log or repair it")
+    return out
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; an Argoverse 2 log needs it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as json ({error}); download it again") from None
+
+
+def only(folder: Path, pattern: str) -> Path:
+    """The one file of a folder that a pattern names."""
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise InputError(f"{folder}: no {pattern} in it; an Argoverse 2 log needs one")
+    return found[0]
+
+
+def transforms(table: dict[str, np.ndarray], path: Path) -> Tensor:
+    """(n, 4, 4) float64 from the pose columns of a table."""
+    wxyz = torch.from_numpy(np.column_stack([table[c] for c in QUATERNION]).astype(np.float64))
+    norm = wxyz.norm(dim=-1)
+    if len(norm) and float((norm - 1).abs().max()) > 0.01:
+        row = int((norm - 1).abs().argmax())
+        raise InputError(f"{path}: row {row} holds no unit quaternion (norm {float(norm[row]):.3f})")
+    xyz = torch.from_numpy(np.column_stack([table[c] for c in TRANSLATION]).astype(np.float64))
+    return transform(rotation_from_quaternion(wxyz), xyz)

@@ -1,0 +1,157 @@
+"""The vector map and the ground height of a log as a Map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from drivesim.errors import InputError
+from drivesim.loading import make_lanes, rings
+from drivesim.types import Ground, LaneKind, Lanes, Map, Marking, Polylines
+
+from .files import only, read_json
+
+_LANE_KINDS = {"VEHICLE": LaneKind.VEHICLE, "BUS": LaneKind.BUS, "BIKE": LaneKind.BICYCLE}
+# Boundaries that may be crossed from one side only are drawn as the stricter one; SOLID_BLUE marks parking.
+_MARKINGS = {
+    "SOLID_WHITE": Marking.SOLID_WHITE,
+    "SOLID_BLUE": Marking.SOLID_WHITE,
+    "DASHED_WHITE": Marking.DASHED_WHITE,
+    "DOUBLE_DASH_WHITE": Marking.DASHED_WHITE,
+    "DASH_SOLID_WHITE": Marking.DOUBLE_WHITE,
+    "SOLID_DASH_WHITE": Marking.DOUBLE_WHITE,
+    "DOUBLE_SOLID_WHITE": Marking.DOUBLE_WHITE,
+    "SOLID_YELLOW": Marking.SOLID_YELLOW,
+    "DASHED_YELLOW": Marking.DASHED_YELLOW,
+    "DOUBLE_DASH_YELLOW": Marking.DASHED_YELLOW,
+    "DASH_SOLID_YELLOW": Marking.DOUBLE_YELLOW,
+    "SOLID_DASH_YELLOW": Marking.DOUBLE_YELLOW,
+    "DOUBLE_SOLID_YELLOW": Marking.DOUBLE_YELLOW,
+}  # NONE and UNKNOWN paint nothing
+
+
+def read_map(folder: Path, origin: np.ndarray) -> Map:
+    """Map of a log's `map` folder in the world frame; `origin` (3,) is the world's origin in the city frame."""
+    path = only(folder, "log_map_archive_*.json")
+    data = read_json(path)
+    try:
+        segments = list(data["lane_segments"].values())
+        areas = [_points(a["area_boundary"], origin) for a in data["drivable_areas"].values()]
+        crossings = [
+            (_points(c["edge1"], origin), _points(c["edge2"], origin))
+            for c in data["pedestrian_crossings"].values()
+        ]
+        lanes, markings = _lanes(segments, origin), _markings(segments, origin)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{path}: not an Argoverse 2 map ({type(error).__name__}: {error})") from None
+    crosswalks = [torch.from_numpy(_crosswalk(*edges)) for edges in crossings]
+    return Map(lanes, _drivable(areas), Polylines.of(crosswalks), markings, _ground(folder, origin))
+
+
+def _points(rows: Iterable[dict[str, float]], origin: np.ndarray) -> np.ndarray:
+    return np.array([[p["x"], p["y"], p["z"]] for p in rows], dtype=np.float64).reshape(-1, 3) - origin
+
+
+def _lanes(segments: list[dict[str, Any]], origin: np.ndarray) -> Lanes:
+    index = {segment["id"]: i for i, segment in enumerate(segments)}
+    centers, widths = [], []
+    for segment in segments:
+        left, right = (
+            _points(segment["left_lane_boundary"], origin),
+            _points(segment["right_lane_boundary"], origin),
+        )
+        count = max(
+            int(np.ceil(max(_length(left), _length(right)) / 2.0)) + 1, 2
+        )  # a point every 2 m at most
+        left, right = _resample(left, count), _resample(right, count)
+        centers.append((left + right) / 2)
+        widths.append(float(np.hypot(*(left - right)[:, :2].T).mean()))
+    successors = [(index[s["id"]], index[j]) for s in segments for j in s["successors"] if j in index]
+    neighbours = [
+        (i, index[segment[key]], side)
+        for i, segment in enumerate(segments)
+        for key, side in (("left_neighbor_id", 1), ("right_neighbor_id", -1))
+        if segment[key] in index and _same_way(centers[i], centers[index[segment[key]]])
+    ]
+    kinds = [_LANE_KINDS.get(s["lane_type"], LaneKind.VEHICLE) for s in segments]
+    crossing = [bool(s["is_intersection"]) for s in segments]
+    return make_lanes(
+        centers, widths, intersection=crossing, successors=successors, neighbours=neighbours, kinds=kinds
+    )
+
+
+def _same_way(a: np.ndarray, b: np.ndarray) -> bool:
+    """Neighbours of the format may be oncoming."""
+    return float((a[-1] - a[0])[:2] @ (b[-1] - b[0])[:2]) > 0
+
+
+def _length(line: np.ndarray) -> float:
+    return float(np.hypot(*np.diff(line[:, :2], axis=0).T).sum())
+
+
+def _resample(line: np.ndarray, count: int) -> np.ndarray:
+    s = np.concatenate([[0], np.hypot(*np.diff(line[:, :2], axis=0).T).cumsum()])
+    grid = np.linspace(0, s[-1], count)
+    return np.column_stack([np.interp(grid, s, line[:, i]) for i in range(3)])
+
+
+def _markings(segments: list[dict[str, Any]], origin: np.ndarray) -> Polylines:
+    """Painted boundaries, each once: neighbours share theirs."""
+    found: dict[bytes, tuple[np.ndarray, Marking]] = {}
+    for segment in segments:
+        for side in ("left", "right"):
+            marking = _MARKINGS.get(segment[f"{side}_lane_mark_type"])
+            line = _points(segment[f"{side}_lane_boundary"], origin)
+            if marking is not None and len(line) > 1:
+                decimetres = np.round(line[:, :2] * 10).astype(np.int64)
+                key = min(decimetres.tobytes(), decimetres[::-1].tobytes())
+                found.setdefault(key, (line, marking))
+    lines = [torch.from_numpy(line) for line, _ in found.values()]
+    return Polylines.of(lines, [int(marking) for _, marking in found.values()], dims=3)
+
+
+def _drivable(areas: list[np.ndarray]) -> Polylines:
+    polygons = [shapely.make_valid(shapely.Polygon(a[:, :2])) for a in areas if len(a) > 2]
+    union = shapely.union_all(polygons)
+    return rings(
+        union.buffer(0.05, join_style="mitre").buffer(-0.05, join_style="mitre")
+    )  # closes hairline gaps
+
+
+def _crosswalk(edge1: np.ndarray, edge2: np.ndarray) -> np.ndarray:
+    """Ring (n, 2) around both edges, whichever way the second runs."""
+    ring = np.concatenate([edge1, edge2[::-1]])[:, :2]
+    if not shapely.Polygon(ring).is_valid:
+        ring = np.concatenate([edge1, edge2])[:, :2]
+    return ring
+
+
+def _ground(folder: Path, origin: np.ndarray) -> Ground:
+    """Heights on the raster's own grid: pixel (i, j) covers one cell from `scale * (xy + t)` = (i, j) on."""
+    path, placing = only(folder, "*_ground_height_surface____*.npy"), only(folder, "*___img_Sim2_city.json")
+    sim = read_json(placing)
+    try:
+        heights = np.load(path, allow_pickle=False).astype(np.float64)
+        scale, shift, turn = (
+            float(sim["s"]),
+            np.array(sim["t"], float),
+            np.array(sim["R"], float).reshape(2, 2),
+        )
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: the ground height or {placing.name} cannot be read ({error})") from None
+    if not np.allclose(turn, np.eye(2), atol=1e-6) or not scale > 0:
+        raise InputError(f"{placing}: a rotated or mirrored ground raster is not supported")
+    known = np.isfinite(heights)
+    if heights.ndim != 2 or not known.any():
+        raise InputError(f"{path}: holds no ground height")
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    # Half floats step by 6 cm at 100 m of altitude: a metre of smoothing takes the terraces out.
+    smooth = gaussian_filter(heights[tuple(nearest)], 1.0 * scale, mode="nearest") - origin[2]
+    corner = 0.5 / scale - shift - origin[:2]
+    return Ground(torch.from_numpy(corner).float(), 1.0 / scale, torch.from_numpy(smooth).float())
