@@ -53,28 +53,39 @@ def trial(
     before = [_fingerprint(observation) for observation in observations]
     plans: list[list[Plan]] = []
     seconds: list[float] = []
-    for drive in ("first", "second"):
-        made: list[Plan] = []
-        plans.append(made)
+    for which in ("first", "second"):
         try:
-            with _limit(timeout, "reset"):
-                planner.reset(scenario.scene.briefing)
-            for observation in observations:
-                begun = time.perf_counter()
-                with _limit(timeout, f"plan at step {observation.step}"):
-                    plan = planner.plan(observation)
-                seconds.append(time.perf_counter() - begun)
-                made.append(check_plan(plan, observation.step))
+            plans.append(_drive(planner, scenario, observations, timeout, seconds))
         except PlannerFailure as failure:
-            return Trial((f"in the {drive} drive: {failure.cause}",), tuple(seconds))
-        except Exception as error:  # whatever a planner may raise
-            place = "plan" if seconds else "reset"
-            return Trial((f"in the {drive} drive: {place} raised {_tell(error)}",), tuple(seconds))
+            return Trial((f"in the {which} drive: {failure.cause}",), tuple(seconds))
     problems += _horizon(planner, plans[0])
     problems += _same(plans)
     if before != [_fingerprint(observation) for observation in observations]:
         problems.append("plan changed its observation in place; clone a tensor before writing to it")
     return Trial(tuple(problems), tuple(seconds))
+
+
+def _drive(
+    planner: Any, scenario: Scenario, observations: Sequence[Observation], timeout: float | None, seconds: list[float]
+) -> list[Plan]:
+    """Plans for all observations after a reset; their durations are added to `seconds`."""
+    plans = []
+    place = "reset"
+    try:
+        with _limit(timeout, place):
+            planner.reset(scenario.scene.briefing)
+        for observation in observations:
+            place = f"plan at step {observation.step}"
+            begun = time.perf_counter()
+            with _limit(timeout, place):
+                plan = planner.plan(observation)
+            seconds.append(time.perf_counter() - begun)
+            plans.append(check_plan(plan, observation.step))
+    except PlannerFailure:
+        raise
+    except Exception as error:  # whatever a planner may raise
+        raise PlannerFailure(f"{place} raised {_tell(error)}") from error
+    return plans
 
 
 def attributes(planner: Any, scenario: Scenario) -> list[str]:

@@ -143,7 +143,7 @@ def explain(error: Exception) -> str:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={name}: no such choice; {parts.among(name, error.options or parts.choices(group))}"
     if isinstance(error, OverrideParseException):
-        given = str(error.override).lstrip("+")
+        given = str(error.override).lstrip("+").replace("'", "")
         return f"{given}: cannot be read; write key=value, and quote what holds brackets or blanks"
     cause = error.__cause__ or error
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")

@@ -60,10 +60,23 @@ def run(work: Work, command: str) -> int:
         raise InputError("; ".join(dict.fromkeys(row["cause"] for row in refused)))
     with open(store.out / COMMANDS, "a") as file:
         file.write(command + "\n")
-    page = report(store, commands(store.out), first=summary.keys, unread={**work.broken})
+    page = report(store, commands(store.out), first=summary.keys, beside=_not_driven(work))
     console.print(table(rows))
     console.print(f"report: {page.resolve()}")
     return 1 if work.broken or any(row["status"] == "failed" for row in rows) else 0
+
+
+def _not_driven(work: Work) -> list[Entry]:
+    """What was asked for and never became a job, once per planner."""
+    causes = {id: f"skipped: {why}" for id, why in work.skipped.items()}
+    causes |= {id: f"failed: {why}" for id, why in work.broken.items()}
+    pairs = dict.fromkeys((_source(job), job.planner_name) for job in work.jobs)
+    return [Entry(id, source, "", planner, 0, cause) for id, cause in causes.items() for source, planner in pairs]
+
+
+def _source(job: Job) -> str:
+    """The module of the source's class names the format: scenarios.pandaset.PandaSet."""
+    return str(job.source["_target_"]).split(".")[-2]
 
 
 def _is_refusal(row: Mapping[str, Any], sidecar: Mapping[str, Any]) -> bool:
@@ -72,8 +85,11 @@ def _is_refusal(row: Mapping[str, Any], sidecar: Mapping[str, Any]) -> bool:
     return bool(row["technical"]) and last.startswith(f"{InputError.__module__}.{InputError.__name__}:")
 
 
-def report(store: Store, command: str, first: Sequence[str] = (), unread: Mapping[str, str] | None = None) -> Path:
-    """Write `report.html` of all that a store holds; of those in `first` (or any) some are filmed."""
+def report(store: Store, command: str, first: Sequence[str] = (), beside: Sequence[Entry] = ()) -> Path:
+    """Write `report.html` of all that a store holds and of what is `beside` it.
+
+    Rollouts in `first` (all if empty) come first, and some of them are filmed.
+    """
     rows = store.rows()
     order = {key: i for i, key in enumerate(first)}
     rows.sort(key=lambda row: order.get(row["key"], len(order)))
@@ -84,8 +100,7 @@ def report(store: Store, command: str, first: Sequence[str] = (), unread: Mappin
         for row in rows:
             entries.append(_entry(store, row, row["key"] in filmed))
             bar.advance(task, row["key"] in filmed)
-    entries += [Entry(id, "", "", "", 0, f"failed: {cause}") for id, cause in (unread or {}).items()]
-    return write_report(store.out / "report.html", entries, command)
+    return write_report(store.out / "report.html", [*entries, *beside], command)
 
 
 def commands(out: str | Path) -> str:
@@ -127,7 +142,7 @@ def _to_film(rows: Sequence[Mapping[str, Any]]) -> set[str]:
 
 def _entry(store: Store, row: Mapping[str, Any], filmed: bool) -> Entry:
     job, timing = job_of(row), store.sidecar(row["key"])
-    source = str(job.source["_target_"]).split(".")[-2]
+    source = _source(job)
     told = {"timing": {k: v for k, v in timing.items() if k not in ("plan_s", "traceback")} | _latency(timing)}
     if row["status"] != "ok":
         status = f"{row['status']}: {row['cause']}"

@@ -154,6 +154,9 @@ def check_plan(plan: Plan, step: int) -> Plan:
         raise PlannerFailure(f"planner returned a pose or time that is not a number at step {step}")
     if not bool((t.diff(prepend=torch.zeros(1)) > 0).all()):
         raise PlannerFailure(f"planner returned times that are not positive and increasing at step {step}")
+    others = plan.proposals
+    if others is not None and not (isinstance(others, Tensor) and others.ndim == 3 and others.shape[1:] == poses.shape):
+        raise PlannerFailure(f"planner returned proposals that are no tensor (N, {len(poses)}, 3) at step {step}")
     return plan
 
 

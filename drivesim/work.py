@@ -61,9 +61,9 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
                 drive.load(mine[0])
             jobs[id] = mine
         except NotDrivable as error:
-            skipped[id] = str(error)
+            skipped[id] = str(error).removeprefix(f"{id}: ")
         except InputError as error:
-            broken[id] = str(error)
+            broken[id] = str(error).removeprefix(f"{id}: ")
     if not jobs:
         told = "; ".join(f"{id}: {reason}" for id, reason in {**skipped, **broken}.items())
         raise InputError(f"nothing to drive: {told or 'no scenario is chosen'}")
@@ -106,9 +106,9 @@ def _planners(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, P
     """Checked planners by the name that tables show."""
     node = dict(config["planner"])
     if not config["planners"]:
-        checked = _planner(node)
-        return {_name(node, checked, folders): checked}
-    extra = [key for key in node if key not in ("_target_", "timeout")]
+        return {_name(node, folders): _planner(node)}
+    alone = {"_target_", "timeout", *_yaml(node, folders)[1]}  # what is there unless an option is given
+    extra = [key for key in node if key not in alone]
     if extra:
         raise InputError(f"planner.{extra[0]}: planners=[...] take their options from their yamls")
     timeout = {"timeout": node["timeout"]} if "timeout" in node else {}
@@ -139,14 +139,19 @@ def _planner(node: Mapping[str, Any]) -> Part:
     return {"_target_": "drivesim.remote.child.ChildPlanner", "planner": checked, "timeout": timeout}
 
 
-def _name(node: Mapping[str, Any], checked: Part, folders: Sequence[Path]) -> str:
+def _name(node: Mapping[str, Any], folders: Sequence[Path]) -> str:
     """The yaml that names the planner's class, else the class itself."""
-    if "target" in node:
-        return str(node["target"]).replace(":", ".").rpartition(".")[2]
+    target = parts.dotted(str(node.get("target") or node["_target_"]))
+    return _yaml(node, folders)[0] or target.rpartition(".")[2]
+
+
+def _yaml(node: Mapping[str, Any], folders: Sequence[Path]) -> tuple[str, Part]:
+    """Name and content of the yaml with the planner's class; nothing if no yaml has it."""
     for name in parts.choices("planner", folders):
-        if parts.read("planner", name, folders).get("_target_") == node["_target_"]:
-            return name
-    return str(node["_target_"]).rpartition(".")[2]
+        content = parts.read("planner", name, folders)
+        if content.get("_target_") == node.get("_target_", "none"):
+            return name, content
+    return "", {}
 
 
 def _seeds(config: Mapping[str, Any]) -> range | list[int]:

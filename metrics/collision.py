@@ -9,7 +9,7 @@ from torch import Tensor
 
 from drivesim.types import OBJECTS, Agents, Event, Kind, Rollout, Scenario, Score, is_kind
 
-from .contacts import STOPPED, Contact, Contacts, clearance, contacts, corners, impact_speed
+from .contacts import STOPPED, Contact, Contacts, contacts, corners, impact_speed, nearest
 from .drive import judged, not_judged, only, over_steps, track_name, unfit
 
 VERSION = "1"
@@ -32,8 +32,8 @@ def collision(
     met = contacts(agents, scenario.scene.map, rollout.vehicle, stopped_speed, ignore_start)
     who = [i for i in met.step.argsort(stable=True).tolist() if met.step[i] >= 0]
     events = tuple(_event(met, i, rollout, scenario, stopped_speed, ignore_start) for i in who)
-    nearest = clearance(agents).amin(-1)
-    series = over_steps(nearest.masked_fill(torch.isinf(nearest), torch.nan), rollout)
+    gap = nearest(agents)
+    series = over_steps(gap.masked_fill(torch.isinf(gap), torch.nan), rollout)
     value = float(no_at_fault_collision(met.track, met.at_fault))
     return Score("collision", value, series=series, evidence=events, version=VERSION)
 

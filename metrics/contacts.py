@@ -135,14 +135,26 @@ def bumper_meets(ego: Agents, track: Agents) -> Tensor:
     return gap.amax(-1) <= 0
 
 
-def clearance(agents: Agents) -> Tensor:
-    """Distance (..., A) from the ego's box to each agent's [m]; 0 on contact, inf for the ego and who is absent."""
+def nearest(agents: Agents) -> Tensor:
+    """Distance (...) from the ego's box to the nearest other box of agents (..., A) [m]; inf where there is none."""
+    centres = (agents.xy - agents.xy[..., :1, :]).norm(dim=-1)
+    others = agents.valid & agents.valid[..., :1]
+    others[..., 0] = False
+    centres = centres.masked_fill(~others, torch.inf)
+    reach = agents.size[..., :2].norm(dim=-1) / 2
+    # no box is farther than its centre, and none nearer than its circle: few can be the nearest
+    asked = others & (centres - reach - reach[..., :1] <= centres.amin(-1, keepdim=True))
+    return clearance(agents, asked).amin(-1)
+
+
+def clearance(agents: Agents, asked: Tensor) -> Tensor:
+    """Distance (..., A) from the ego's box to each agent's [m]; 0 on contact, inf for who is absent or not `asked`."""
     boxes = corners(agents)
-    ego = boxes[..., :1, :, :].expand_as(boxes)
-    gap = torch.minimum(_corner_to_edge(ego, boxes), _corner_to_edge(boxes, ego))
-    gap = gap.masked_fill(touching(agents), 0).nan_to_num(torch.inf)
-    gap[..., 0] = torch.inf
-    return gap
+    mine, theirs = boxes[..., :1, :, :].expand_as(boxes)[asked], boxes[asked]
+    gap = torch.minimum(_corner_to_edge(mine, theirs), _corner_to_edge(theirs, mine))
+    result = torch.full(asked.shape, torch.inf, dtype=boxes.dtype)
+    result[asked] = gap.masked_fill(boxes_overlap(mine, theirs), 0).nan_to_num(torch.inf)
+    return result
 
 
 def _corner_to_edge(a: Tensor, b: Tensor) -> Tensor:

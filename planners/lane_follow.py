@@ -47,7 +47,7 @@ class LaneFollow:
         free = FAR
         if road is not None:
             self._path = _fit(*_borders(ground, road, self._path), self._path)
-            free = _free(road | _paint(ground), self._path)
+            free = _free(road | _paint(ground) | np.isnan(ground[..., 0]), self._path)
         else:
             self._path = np.array([0.0, 0.0, 0.0, HALF_LANE])
         return self._drive(speed, free)
@@ -160,7 +160,7 @@ def _fit(left: np.ndarray, right: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 
 def _free(road: np.ndarray, path: np.ndarray) -> float:
-    """How far [m] the strip that the car will sweep has the colour of road: to the first metre that has not."""
+    """How far [m] the strip that the car will sweep is road, or not seen: to the first metre that is something else."""
     y, blocked = _lateral(), 0
     for i, x in enumerate(np.arange(NEAR, FAR, ROW)):
         strip = np.abs(y - (path[0] + path[1] * x + path[2] * x * x)) < 0.9

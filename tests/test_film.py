@@ -9,7 +9,7 @@ from drivesim.geometry import invert
 from drivesim.report import film
 from drivesim.report.film import BAR, compare, mosaic, mosaic_frames, on_log_steps
 from drivesim.report.mosaic import GAP, arrange, camera_yaw
-from drivesim.report.video import decode, encode
+from drivesim.report.video import ahead, decode, encode
 from drivesim.rigs import rig
 from drivesim.types import RecordedImage, Scenario, SensorLog
 from tests.pictures import GREY, FlatGround, drive, straight_plan, with_plans
@@ -139,6 +139,19 @@ def test_encode_rejects_nothing_and_keeps_colours():
     picture = decode(encode([flat] * 3))
     assert picture.shape == (3, 36, 62, 3)
     assert np.abs(picture.astype(int) - [200, 60, 40]).max() <= 4
+
+
+def test_ahead_keeps_order_and_tells_of_errors():
+    assert list(ahead(iter(range(5)))) == [0, 1, 2, 3, 4] and list(ahead([])) == []
+
+    def failing():
+        yield 1
+        raise KeyError("lost")
+
+    items = ahead(failing())
+    assert next(items) == 1
+    with pytest.raises(KeyError, match="lost"):
+        next(items)
 
 
 def recorded(s: Scenario, r, broken: int | None = None) -> Scenario:

@@ -12,28 +12,28 @@ CORE = sorted((ROOT / "drivesim").rglob("*.py"))
 PLUGINS = ("scenarios", "planners", "metrics")
 
 ORDER = [
-    {"errors", "struct"},
-    {"geometry"},
+    {"errors", "struct", "versions"},
+    {"geometry", "parts", "restricted_pickle"},
     {"types"},
     {"kernels"},
     {"roadmap"},
-    {"loading", "rigs", "memory", "restricted_pickle", "lidar_map", "recordings"},
+    {"loading", "rigs", "memory", "recordings"},
+    {"lidar_sweeps", "lidar_map", "lidar_markings", "lidar_scenery"},
     {"protocols"},
     {"generation", "dynamics", "control"},
     {"simulator"},
     {"remote", "rollout_file"},
     {"storage"},
-    {"parts"},
     {"drive"},
-    {"sweep"},
-    {"report"},
-    {"check", "config"},
-    {"run", "manual"},
+    {"sweep", "report"},
+    {"check", "work"},
+    {"config", "manual", "doctor"},
+    {"run"},
     {"cli"},
 ]
 """Rooms from the ground up; a room imports rooms of lower floors, and of its own floor only where INSIDE says so."""
 
-INSIDE = {("control", "dynamics"), ("storage", "rollout_file"), ("run", "manual")}
+INSIDE = {("control", "dynamics"), ("lidar_map", "lidar_sweeps"), ("lidar_scenery", "lidar_map")}
 
 ONLY_IN = {
     "ray": {"drivesim/sweep.py"},

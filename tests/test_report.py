@@ -83,6 +83,11 @@ def test_failures_count_in_no_mean_but_are_shown(entry):
     assert cells[:4] == ["2", "1", "1", "1"] and "12.5" in cells  # asked, run, failed, then means
 
 
+def test_what_could_not_be_driven_is_neither_run_nor_failed(entry):
+    page = text_of(render([entry, failed(status="skipped: one key frame")], ""))
+    assert "2 rollouts asked for, 1 run, 1 skipped, none failed" in page and "skipped: one key frame" in page
+
+
 def test_nothing_asked_is_still_a_page():
     assert "0 rollouts asked for" in text_of(render([], "python run_closed_loop.py"))
 
@@ -262,6 +267,15 @@ def test_events_and_slider_seek_both_videos(tmp_path, entry, browser):
         "(() => { const s = document.querySelector('.seek'); s.value = 4; s.dispatchEvent(new Event('input')) })()"
     ]
     browser.until(f"{films}.every((v) => Math.abs(v.currentTime - 0.45) < 1e-3 && !v.seeking)")
+    assert browser.complaints() == []
+
+
+def test_rollout_that_was_not_filmed_has_time_lines(tmp_path, entry, browser):
+    bare = failed(status="ok", scores=entry.scores, steps=20)
+    browser.open(write_report(tmp_path / "report.html", [bare], "x"))
+    browser["document.querySelector('[data-step]').click()"]
+    assert browser["document.querySelector('.cursor').getAttribute('x1')"] == "11.5"
+    assert browser["document.querySelectorAll('[data-now]')[1].textContent"] == "1.1"
     assert browser.complaints() == []
 
 

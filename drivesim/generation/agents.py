@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..types import Kind, Semantic
-from .mesh import Mesh, ball, box, loft, tube
+from .mesh import Mesh, ball, box, loft, quads, tube
 from .mesh import Surface as S
 
 SEMANTICS = {
@@ -38,9 +38,9 @@ def models() -> dict[str, Model]:
     return made
 
 
-def shape_of(kind: int, size: np.ndarray, draw: int, stride: float) -> str:
+def shape_of(kind: int, size: tuple[float, float, float], draw: int, stride: float) -> str:
     """Name of the shape for an agent: by its kind and size [m], its own random number, and metres walked."""
-    length, width, height = (float(x) for x in size)
+    length, _, height = size
     if kind == Kind.CAR:
         if height > 1.95:
             return "van"
@@ -72,7 +72,9 @@ def _hull(stations: list[tuple[float, float, float, float]], surface: int, chamf
     return loft(np.array(rings), surface)
 
 
-def _cabin(low: tuple[float, float, float], high: tuple[float, float, float], half: tuple[float, float]) -> Mesh:
+def _cabin(
+    low: tuple[float, float, float], high: tuple[float, float, float], half: tuple[float, float]
+) -> Mesh:
     """Glass all round under a painted roof, with pillars; low, high are (rear x, front x, z)."""
     ring = lambda r, f, z, y: [(f, -y, z), (f, y, z), (r, y, z), (r, -y, z)]  # noqa: E731
     a, b = ring(*low, half[0]), ring(*high, half[1])
@@ -113,7 +115,10 @@ def _lights(front: float, rear: float, half: float, zf: float, zr: float) -> lis
 
 
 def _mirrors(x: float, half: float, z: float) -> list[Mesh]:
-    return [box((x - 0.07, s * half - 0.09, z), (x + 0.05, s * half + 0.09, z + 0.13), S.PAINT) for s in (-0.98, 0.98)]
+    return [
+        box((x - 0.07, s * half - 0.09, z), (x + 0.05, s * half + 0.09, z + 0.13), S.PAINT)
+        for s in (-0.98, 0.98)
+    ]
 
 
 def _car(cabin: tuple, half: float, length: float, belt: float, hood: float, boot: float) -> Mesh:
@@ -157,8 +162,6 @@ def _van() -> Mesh:
         S.PAINT,
     )  # fmt: skip
     shield = np.array([(1.20, -0.86, 1.99), (1.72, -0.88, 1.29), (1.72, 0.88, 1.29), (1.20, 0.86, 1.99)])
-    from .mesh import quads
-
     parts = [body, quads(shield + [0.03, 0, 0.02], S.GLASS)]
     for s in (-1, 1):
         parts.append(box((0.55, s * 0.98 - 0.03, 1.30), (1.35, s * 0.98 + 0.03, 1.88), S.GLASS))
@@ -186,7 +189,12 @@ def _pickup() -> Mesh:
 def _truck() -> Mesh:
     e, half = 4.2, 1.22
     cab = _hull(
-        [(2.25, half * 0.98, 0.5, 2.62), (3.5, half * 0.97, 0.5, 2.58), (4.05, half * 0.93, 0.5, 1.65), (e, half * 0.9, 0.5, 1.1)],
+        [
+            (2.25, half * 0.98, 0.5, 2.62),
+            (3.5, half * 0.97, 0.5, 2.58),
+            (4.05, half * 0.93, 0.5, 1.65),
+            (e, half * 0.9, 0.5, 1.1),
+        ],
         S.PAINT,
     )
     parts = [
@@ -198,13 +206,20 @@ def _truck() -> Mesh:
     ]
     for s in (-1, 1):
         parts.append(box((2.75, s * 1.19 - 0.03, 1.65), (3.55, s * 1.19 + 0.03, 2.35), S.GLASS))
-    return Mesh.join(parts + _axles((-2.9, -1.9, 3.0), half * 0.97, 0.48) + _lights(e, -e - 0.02, half * 0.9, 0.85, 0.75))
+    return Mesh.join(
+        parts + _axles((-2.9, -1.9, 3.0), half * 0.97, 0.48) + _lights(e, -e - 0.02, half * 0.9, 0.85, 0.75)
+    )
 
 
 def _bus() -> Mesh:
     e, half = 6.0, 1.27
     body = _hull(
-        [(-e, half * 0.96, 0.42, 3.0), (-e + 0.15, half, 0.32, 3.1), (e - 0.3, half, 0.32, 3.1), (e, half * 0.95, 0.38, 2.98)],
+        [
+            (-e, half * 0.96, 0.42, 3.0),
+            (-e + 0.15, half, 0.32, 3.1),
+            (e - 0.3, half, 0.32, 3.1),
+            (e, half * 0.95, 0.38, 2.98),
+        ],
         S.PAINT,
         0.12,
     )
@@ -217,7 +232,9 @@ def _bus() -> Mesh:
     parts.append(box((e - 0.1, -1.12, 1.05), (e + 0.015, 1.12, 2.50), S.WINDOW_BAND))
     parts.append(box((e - 0.1, -0.8, 2.60), (e + 0.01, 0.8, 2.86), S.YELLOW))
     parts.append(box((-e - 0.01, -1.0, 1.5), (-e + 0.1, 1.0, 2.5), S.WINDOW_BAND))
-    return Mesh.join(parts + _axles((-3.4, 3.3), half * 0.98, 0.48) + _lights(e + 0.01, -e - 0.01, half * 0.94, 0.72, 0.85))
+    return Mesh.join(
+        parts + _axles((-3.4, 3.3), half * 0.98, 0.48) + _lights(e + 0.01, -e - 0.01, half * 0.94, 0.72, 0.85)
+    )
 
 
 def _trailer() -> Mesh:
@@ -297,11 +314,20 @@ def _bicycle() -> Mesh:
 
 
 def _motorcycle() -> Mesh:
-    wheels = [
-        tube((x, -0.07, 0.31), (x, 0.07, 0.31), (0.31, 0.31), S.TYRE, 14) for x in (-0.68, 0.72)
-    ] + [tube((x, -0.075, 0.31), (x, 0.075, 0.31), (0.17, 0.17), S.RIM, 10) for x in (-0.68, 0.72)]
+    wheels = [tube((x, -0.07, 0.31), (x, 0.07, 0.31), (0.31, 0.31), S.TYRE, 14) for x in (-0.68, 0.72)] + [
+        tube((x, -0.075, 0.31), (x, 0.075, 0.31), (0.17, 0.17), S.RIM, 10) for x in (-0.68, 0.72)
+    ]
     body = [
-        _hull([(-0.95, 0.10, 0.68, 0.82), (-0.3, 0.15, 0.62, 0.82), (0.05, 0.19, 0.55, 0.98), (0.45, 0.14, 0.62, 0.96)], S.PAINT, 0.05),
+        _hull(
+            [
+                (-0.95, 0.10, 0.68, 0.82),
+                (-0.3, 0.15, 0.62, 0.82),
+                (0.05, 0.19, 0.55, 0.98),
+                (0.45, 0.14, 0.62, 0.96),
+            ],
+            S.PAINT,
+            0.05,
+        ),
         box((-0.25, -0.15, 0.25), (0.30, 0.15, 0.62), S.TRIM),
         tube((0.72, 0, 0.31), (0.45, 0, 0.98), (0.06, 0.05), S.STEEL, 6),
         tube((0.40, -0.36, 1.02), (0.40, 0.36, 1.02), (0.025, 0.025), S.TRIM, 5),
@@ -327,7 +353,9 @@ def _walker(phase: int) -> Callable[[], Mesh]:
             foot = (step - 0.06 * (step < 0), s * 0.10, 0.07)
             parts.append(_limb((0, s * 0.095, 0.92), knee, 0.095, S.SECOND))
             parts.append(_limb(knee, foot, 0.072, S.SECOND))
-            parts.append(box((foot[0] - 0.07, s * 0.10 - 0.045, 0), (foot[0] + 0.18, s * 0.10 + 0.045, 0.09), S.TRIM))
+            parts.append(
+                box((foot[0] - 0.07, s * 0.10 - 0.045, 0), (foot[0] + 0.18, s * 0.10 + 0.045, 0.09), S.TRIM)
+            )
             elbow = (-step * 0.45, s * 0.24, 1.14)
             hand = (-step * 0.75 + 0.08, s * 0.22, 0.90)
             parts.append(_limb((0.01, s * 0.20, 1.42), elbow, 0.058, S.PAINT_MATT))
@@ -339,30 +367,52 @@ def _walker(phase: int) -> Callable[[], Mesh]:
 
 
 def _dog() -> Mesh:
-    parts = [ball((0, 0, 0.45), (0.42, 0.15, 0.17), S.FUR, 10, 6), ball((0.48, 0, 0.66), (0.15, 0.09, 0.10), S.FUR, 8, 5)]
+    parts = [
+        ball((0, 0, 0.45), (0.42, 0.15, 0.17), S.FUR, 10, 6),
+        ball((0.48, 0, 0.66), (0.15, 0.09, 0.10), S.FUR, 8, 5),
+    ]
     parts.append(tube((0.30, 0, 0.50), (0.45, 0, 0.64), (0.10, 0.08), S.FUR, 6))
     parts.append(tube((-0.38, 0, 0.52), (-0.60, 0, 0.68), (0.03, 0.015), S.FUR, 5))
-    parts += [tube((x, y, 0.42), (x, y, 0.0), (0.05, 0.035), S.FUR, 6) for x in (-0.28, 0.28) for y in (-0.09, 0.09)]
+    parts += [
+        tube((x, y, 0.42), (x, y, 0.0), (0.05, 0.035), S.FUR, 6) for x in (-0.28, 0.28) for y in (-0.09, 0.09)
+    ]
     return Mesh.join(parts)
 
 
 def _cone() -> Mesh:
     radius = lambda z: 0.15 - 0.125 * z / 0.75  # noqa: E731
     parts = [box((-0.2, -0.2, 0), (0.2, 0.2, 0.04), S.CONE)]
-    for low, high, surface in ((0.04, 0.3, S.CONE), (0.3, 0.45, S.CONE_BAND), (0.45, 0.55, S.CONE), (0.55, 0.65, S.CONE_BAND), (0.65, 0.75, S.CONE)):
+    for low, high, surface in (
+        (0.04, 0.3, S.CONE),
+        (0.3, 0.45, S.CONE_BAND),
+        (0.45, 0.55, S.CONE),
+        (0.55, 0.65, S.CONE_BAND),
+        (0.65, 0.75, S.CONE),
+    ):
         parts.append(tube((0, 0, low), (0, 0, high), (radius(low), radius(high)), surface, 12))
     return Mesh.join(parts)
 
 
 def _barrier() -> Mesh:
     """A concrete barrier, long across its heading's side as logs box it."""
-    profile = [(0.30, 0.0), (0.30, 0.10), (0.14, 0.36), (0.10, 0.90), (-0.10, 0.90), (-0.14, 0.36), (-0.30, 0.10), (-0.30, 0.0)]
+    profile = [
+        (0.30, 0.0),
+        (0.30, 0.10),
+        (0.14, 0.36),
+        (0.10, 0.90),
+        (-0.10, 0.90),
+        (-0.14, 0.36),
+        (-0.30, 0.10),
+        (-0.30, 0.0),
+    ]
     ends = [[(x, y, z) for x, z in profile] for y in (-1.0, 1.0)]
     return loft(np.array(ends)[:, ::-1], S.BARRIER, smooth=False)
 
 
 def _crate() -> Mesh:
-    return Mesh.join([box((-0.5, -0.5, 0), (0.5, 0.5, 0.94), S.BOX), box((-0.52, -0.52, 0.90), (0.52, 0.52, 1.0), S.TRIM)])
+    return Mesh.join(
+        [box((-0.5, -0.5, 0), (0.5, 0.5, 0.94), S.BOX), box((-0.52, -0.52, 0.90), (0.52, 0.52, 1.0), S.TRIM)]
+    )
 
 
 _SHAPES: dict[str, tuple[Callable[[], Mesh], tuple[float, float, float]]] = {

@@ -28,7 +28,9 @@ def drivable_area(map: Map) -> BaseGeometry:
     rings = [map.drivable.line(i)[:, :2].double().numpy() for i in range(len(map.drivable))]
     rings = [ring for ring in rings if len(ring) >= 3 and np.isfinite(ring).all()]
     if not rings:
-        areas = [shapely.Polygon(a.double().numpy()).buffer(0.1) for a in lane_areas(map.lanes) if len(a) >= 4]
+        areas = [
+            shapely.Polygon(a.double().numpy()).buffer(0.1) for a in lane_areas(map.lanes) if len(a) >= 4
+        ]
         return shapely.union_all(areas).simplify(0.02) if areas else shapely.Polygon()
     lines = shapely.union_all([shapely.LinearRing(ring) for ring in rings])  # nodes them where they touch
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(lines)))
@@ -92,16 +94,18 @@ def _axis(low: float, high: float, cell: float) -> np.ndarray:
 
 def _layer(map: Map, area: BaseGeometry, x: np.ndarray, y: np.ndarray, surface: Surface, rise: float) -> Mesh:
     full: list[tuple[int, int]] = []
-    pieces: list[np.ndarray] = []
+    pieces: list[BaseGeometry] = []
     _split(area, x, y, 0, len(x) - 1, 0, len(y) - 1, full, pieces)
     parts = []
     if full:
         i, j = np.array(full).T
-        xy = np.stack([_pair(x[i], y[j]), _pair(x[i + 1], y[j]), _pair(x[i + 1], y[j + 1]), _pair(x[i], y[j + 1])], 1)
+        xy = np.stack(
+            [_pair(x[i], y[j]), _pair(x[i + 1], y[j]), _pair(x[i + 1], y[j + 1]), _pair(x[i], y[j + 1])], 1
+        )
         parts.append(quads(_lift(map, xy.reshape(-1, 2), rise).reshape(-1, 4, 3), surface))
     if pieces:
-        points = np.concatenate(pieces)
-        faces = clip_ears(points, np.cumsum([0] + [len(p) for p in pieces]))
+        points, offsets = _simple(pieces)
+        faces = clip_ears(points, offsets)
         up = np.tile([0.0, 0.0, 1.0], (len(points), 1))
         lifted = _lift(map, points, rise)
         parts.append(Mesh(lifted, up, np.zeros((len(points), 2)), faces, np.full(len(faces), int(surface))))
@@ -118,7 +122,7 @@ def _split(area, x, y, i0, i1, j0, j1, full, pieces) -> None:
     if area.area > size * (1 - 1e-9):
         full.extend((i, j) for i in range(i0, i1) for j in range(j0, j1))
     elif i1 - i0 == 1 and j1 - j0 == 1:
-        _keep(area, pieces)
+        pieces.append(area)
     elif i1 - i0 >= j1 - j0:
         middle = (i0 + i1) // 2
         _split(area, x, y, i0, middle, j0, j1, full, pieces)
@@ -129,17 +133,38 @@ def _split(area, x, y, i0, i1, j0, j1, full, pieces) -> None:
         _split(area, x, y, i0, i1, middle, j1, full, pieces)
 
 
-def _keep(area: BaseGeometry, pieces: list[np.ndarray]) -> None:
+def _simple(areas: list[BaseGeometry]) -> tuple[np.ndarray, np.ndarray]:
+    """All polygons as counter-clockwise rings: points (P, 2), offsets (N + 1,)."""
+    parts = shapely.get_parts(areas)
+    parts = parts[(shapely.get_type_id(parts) == 3) & (shapely.area(parts) > 1e-6)]
+    holed = shapely.get_num_interior_rings(parts) > 0
+    whole = [*parts[~holed], *(piece for part in parts[holed] for piece in _cut_holes(part))]
+    points, ring = shapely.get_coordinates(shapely.get_exterior_ring(whole), return_index=True)
+    last = np.r_[ring[1:] != ring[:-1], True] if len(ring) else np.zeros(0, bool)
+    following = np.roll(points, -1, 0)
+    twice = np.where(last, 0, points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0])
+    clockwise = np.bincount(ring, twice, minlength=len(whole)) < 0
+    points, ring = points[~last], ring[~last]  # rings repeat their first point
+    size = np.bincount(ring, minlength=len(whole))
+    offsets = np.concatenate([[0], np.cumsum(size)])
+    mirrored = offsets[ring] + offsets[ring + 1] - 1 - np.arange(len(ring))
+    return points[np.where(clockwise[ring], mirrored, np.arange(len(ring)))], offsets
+
+
+def _cut_holes(area: BaseGeometry) -> list[BaseGeometry]:
+    """The same area as polygons without holes: cut through one hole after the other."""
+    done = []
     for part in shapely.get_parts(area):
         if part.geom_type != "Polygon" or part.area < 1e-6:
             continue
-        if len(part.interiors):  # cut through the hole, so that what is left are simple polygons
+        if len(part.interiors):
             x0, y0, x1, y1 = part.bounds
             middle = shapely.get_coordinates(part.interiors[0].centroid)[0, 0]
-            _keep(shapely.clip_by_rect(part, x0, y0, middle, y1), pieces)
-            _keep(shapely.clip_by_rect(part, middle, y0, x1, y1), pieces)
+            done += _cut_holes(shapely.clip_by_rect(part, x0, y0, middle, y1))
+            done += _cut_holes(shapely.clip_by_rect(part, middle, y0, x1, y1))
         else:
-            pieces.append(shapely.get_coordinates(shapely.geometry.polygon.orient(part).exterior)[:-1])
+            done.append(part)
+    return done
 
 
 @numba.njit(cache=True)
@@ -226,7 +251,8 @@ def _ground_normals(map: Map, points: np.ndarray) -> np.ndarray:
     if not len(points):
         return np.zeros((0, 3))
     slope = [
-        (heights(map, points[:, :2] + d) - heights(map, points[:, :2] - d)) / 4.0 for d in np.array([[2.0, 0], [0, 2.0]])
+        (heights(map, points[:, :2] + d) - heights(map, points[:, :2] - d)) / 4.0
+        for d in np.array([[2.0, 0], [0, 2.0]])
     ]
     normal = np.stack([-slope[0], -slope[1], np.ones(len(points))], 1)
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)

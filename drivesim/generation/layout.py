@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..types import Agents, Camera, Frame, Frames, Kind, Provenance, Scenario, Scene, Semantic, State
+from ..types import Agents, Camera, Frame, Frames, Kind, Provenance, Scenario, Scene, Semantic, Signals, State
 from .agents import SEMANTICS, models, shape_of
 from .camera import distort, rays, world_from_camera
 from .mesh import surfaces
-from .paint import cell_lists
 from .rasterizer import Instances, View, see, triangles
-from .shading import Lens, Picture, Shadows, shade
-from .stage import FAR_TREE, Stage, build, hashed, instances, placed
+from .shading import SUN, Lens, Picture, shade
+from .stage import FAR_TREE, Stage, build, hashed, instances
+from .surroundings import Shadows, shadows
 from .textures import atlas
 
 
@@ -45,18 +45,20 @@ class LayoutRaster:
     def remember(self, scenario: Scenario) -> LayoutWorld:
         return LayoutWorld(scenario.scene, build(scenario.scene))
 
-    def render(self, state: State, world: LayoutWorld, cameras: Sequence[Camera]) -> tuple[Frames, LayoutWorld]:
+    def render(
+        self, state: State, world: LayoutWorld, cameras: Sequence[Camera]
+    ) -> tuple[Frames, LayoutWorld]:
         """Frames by camera name. Provenance is PROXY for all that was drawn, the sky included; NONE (black) where a
         lens lets no light reach the pixel. Depth lies on the flat faces of the meshes, which stand for round things."""
         agents = state.agents.map(lambda x: x.double() if x.is_floating_point() else x)
         step = int(state.step)
         briefing = world.scene.briefing
         ego = briefing.vehicle.world_from_ego(agents[..., 0])
-        shown = _shown(world.stage, agents, world.scene, step)
-        shadows = _shadows(world.stage, agents)
+        shown = _shown(world.stage, agents, world.scene.signals, step)
+        dark = shadows(world.stage.paint, np.concatenate([world.stage.shade, _shade(agents)]))
         pool = _each(self.threads or torch.get_num_threads())
         shots = [_Shot.of(camera, world_from_camera(ego, camera)) for camera in cameras]
-        _draw(world.stage, shown, shadows, shots, pool, bands=2 if len(shots) < 4 else 1)
+        _draw(world.stage, shown, dark, shots, pool, bands=2 if len(shots) < 4 else 1)
         return {s.camera.name: s.frame(step * briefing.dt) for s in shots}, world
 
 
@@ -70,7 +72,9 @@ class NoImages:
     def render(self, state: State, world: None, cameras: Sequence[Camera]) -> tuple[Frames, None]:
         if len(cameras):
             names = ", ".join(camera.name for camera in cameras)
-            raise InputError(f"generation=none makes no images, but the planner asks for {names}: use generation=raster")
+            raise InputError(
+                f"generation=none makes no images, but the planner asks for {names}: use generation=raster"
+            )
         return {}, world
 
 
@@ -90,7 +94,10 @@ class _Shot:
     @staticmethod
     def of(camera: Camera, world_from_camera: Tensor) -> _Shot:
         lens, params, (width, height), reached = _optics(
-            camera.width, camera.height, tuple(camera.intrinsics.double().flatten().tolist()), tuple(camera.distortion)
+            camera.width,
+            camera.height,
+            tuple(camera.intrinsics.double().flatten().tolist()),
+            tuple(camera.distortion),
         )
         pose = world_from_camera.numpy()
         rotation = pose[:3, :3].T
@@ -151,11 +158,15 @@ def _finest(plane: np.ndarray, reached: np.ndarray, axis: int, focal: float) -> 
 
 
 def _draw(
-    stage: Stage, shown: Instances, shadows: Shadows, shots: Sequence[_Shot], each: Callable, bands: int
+    stage: Stage, shown: Instances, dark: Shadows, shots: Sequence[_Shot], each: Callable, bands: int
 ) -> None:
     looks, texels = surfaces(), atlas()
     found = each(lambda shot: triangles(stage.geometry, _leafy(stage, shown, shot.view), shot.view), shots)
-    jobs = [(shot, f, k / bands, (k + 1) / bands) for shot, f in zip(shots, found, strict=True) for k in range(bands)]
+    jobs = [
+        (shot, f, k / bands, (k + 1) / bands)
+        for shot, f in zip(shots, found, strict=True)
+        for k in range(bands)
+    ]
 
     def rows(height: int, a: float, b: float) -> tuple[int, int]:
         return int(height * a), int(height * b)
@@ -164,7 +175,7 @@ def _draw(
     each(
         lambda j: shade(
             rows(j[0].camera.height, j[2], j[3]), j[0].lens, j[0].view, j[0].nearness, j[0].front, j[1],
-            stage.geometry, shown, looks, texels, stage.paint, shadows, j[0].out,
+            stage.geometry, shown, looks, texels, stage.paint, dark, j[0].out,
         ),
         jobs,
     )  # fmt: skip
@@ -196,34 +207,30 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 # what moves
 
 
-def _shown(stage: Stage, agents: Agents, scene: Scene, step: int) -> Instances:
-    """The still instances, then all valid agents but the ego, then the lamps of the signals."""
+def _shown(stage: Stage, agents: Agents, signals: Signals, step: int) -> Instances:
+    """The still instances, the lamps of the signals, then all valid agents but the ego."""
+    lamps = stage.lamps[signals.at(step).numpy()]
+    heads = stage.heads._replace(first=lamps[:, 0], count=lamps[:, 1])
     rows, owners = [], []
-    boxes, sizes = agents.world_from_box.numpy(), agents.size.numpy()
-    kinds = agents.kind.numpy()
+    boxes, sizes, kinds = agents.world_from_box.numpy(), agents.size.numpy(), agents.kind.tolist()
     for i in _drawable(agents):
-        kind, draw = int(kinds[i]), hashed(i, 3)
-        stride = float(boxes[i, :2, 0] @ boxes[i, :2, 3])
-        name = shape_of(kind, sizes[i], draw, stride)
-        scale = sizes[i] / np.array(models()[name].size)
+        kind, size = kinds[i], tuple(sizes[i].tolist())
+        stride = float(boxes[i, :2, 0] @ boxes[i, :2, 3]) if kind == Kind.PEDESTRIAN else 0.0
+        name, colors = shape_of(kind, size, hashed(i, 3), stride), _colors(kind, hashed(i, 3))
+        scale = np.divide(size, models()[name].size)
         matrix = np.concatenate([boxes[i, :3, :3] * scale, boxes[i, :3, 3:]], 1)
         first, count, radius = stage.runs[name]
-        center = boxes[i, :3, 3]
-        rows.append((first, count, matrix, _colors(kind, draw), center, radius * scale.max()))
+        rows.append((first, count, matrix, colors, boxes[i, :3, 3], radius * scale.max()))
         owners.append((i, SEMANTICS.get(Kind(kind), Semantic.VEHICLE)))
-    for (x, y, z, yaw), light in zip(scene.signals.head.tolist(), scene.signals.at(step).tolist(), strict=True):
-        if np.isfinite([x, y, z, yaw]).all():
-            first, count, radius = stage.runs[f"signal{light}"]
-            rows.append((first, count, placed((x, y, z), yaw, (1, 1, 1)), (1, 1, 1), (x, y, z), radius))
-            owners.append((-1, Semantic.SIGNAL))
-    if not rows:
-        return stage.still
-    return Instances(*(np.concatenate(pair) for pair in zip(stage.still, instances(rows, owners), strict=True)))
+    parts = [stage.still, heads, *([instances(rows, owners)] if rows else [])]
+    return Instances(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _drawable(agents: Agents) -> list[int]:
     """Agents that are there, have a body and are not the ego."""
-    known = torch.cat([agents.poses, agents.z[:, None], agents.pitch[:, None], agents.roll[:, None], agents.size], -1)
+    known = torch.cat(
+        [agents.poses, agents.z[:, None], agents.pitch[:, None], agents.roll[:, None], agents.size], -1
+    )
     there = agents.valid & known.isfinite().all(-1) & (agents.size > 0).all(-1)
     there[0] = False
     return there.nonzero()[:, 0].tolist()
@@ -240,25 +247,25 @@ _CLOTHES = np.array([
 ])  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def _colors(kind: int, draw: int) -> np.ndarray:
     """Two plausible colours (2, 3), linear, from a random number."""
     a, b = draw >> 4, draw >> 12
     if kind in (Kind.PEDESTRIAN, Kind.BICYCLE, Kind.MOTORCYCLE):
         return np.stack([_CLOTHES[a % len(_CLOTHES)], _CLOTHES[b % 8 if b % 3 else b % 2]])
     if kind in (Kind.TRUCK, Kind.BUS, Kind.TRAILER):
-        bright = _CAR_COLORS[(0, 1, 2, 7, 9, 1)[a % 6]]
-        return np.stack([bright, _CAR_COLORS[(7, 9, 12, 4)[b % 4]]])
+        return np.stack([_CAR_COLORS[(0, 1, 2, 7, 9, 1)[a % 6]], _CAR_COLORS[(7, 9, 12, 4)[b % 4]]])
     if kind == Kind.OBJECT:
         return np.ones((2, 3)) * (0.6 + (a % 5) * 0.12)
     return np.stack([_CAR_COLORS[a % len(_CAR_COLORS)], _CAR_COLORS[b % len(_CAR_COLORS)]])
 
 
-def _shadows(stage: Stage, agents: Agents) -> Shadows:
-    """Under each drawn agent and the ego, on the ground."""
+def _shade(agents: Agents) -> np.ndarray:
+    """Shadows (N, 7) of the agents, the ego's too: a dark one underneath and a paler one away from the sun."""
     who = [*([0] if bool(agents.valid[0]) else []), *_drawable(agents)]
-    yaw, size = agents.yaw[who], agents.size[who]
-    boxes = torch.cat([agents.xy[who], yaw.cos()[:, None], yaw.sin()[:, None], size[:, :2] / 2], -1).numpy()
-    reach = np.hypot(boxes[:, 4], boxes[:, 5])[:, None] + 0.5
-    paint = stage.paint
-    starts, items = cell_lists(boxes[:, :2] - reach, boxes[:, :2] + reach, paint.origin, paint.rows, paint.columns)
-    return Shadows(starts, items, boxes.astype(np.float32))
+    yaw, size, one = agents.yaw[who], agents.size[who], torch.ones(len(who), 1, dtype=torch.float64)
+    shape = torch.cat([yaw.cos()[:, None], yaw.sin()[:, None], size[:, :2] / 2], -1)
+    drift = 0.5 * size[:, 2:] * torch.from_numpy(SUN[:2] / SUN[2])
+    under = torch.cat([agents.xy[who], shape, 0.78 * one], -1)
+    cast = torch.cat([agents.xy[who] - drift, shape, 0.45 * one], -1)
+    return torch.cat([under, cast]).numpy()

@@ -163,7 +163,9 @@ class Mesh:
     def join(meshes: Sequence[Mesh]) -> Mesh:
         meshes = [m for m in meshes if len(m.faces)]
         if not meshes:
-            return Mesh(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 2)), np.zeros((0, 3), int), np.zeros(0, int))
+            return Mesh(
+                np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 2)), np.zeros((0, 3), int), np.zeros(0, int)
+            )
         start = np.cumsum([0] + [len(m.points) for m in meshes])
         return Mesh(
             np.concatenate([m.points for m in meshes]),
@@ -173,7 +175,9 @@ class Mesh:
             np.concatenate([m.surface for m in meshes]),
         )
 
-    def moved(self, shift: Sequence[float] = (0, 0, 0), yaw: float = 0.0, scale: Sequence[float] = (1, 1, 1)) -> Mesh:
+    def moved(
+        self, shift: Sequence[float] = (0, 0, 0), yaw: float = 0.0, scale: Sequence[float] = (1, 1, 1)
+    ) -> Mesh:
         """Scaled, then turned about z, then shifted."""
         c, s = np.cos(yaw), np.sin(yaw)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
@@ -201,7 +205,11 @@ def quads(corners: np.ndarray, surface: int, uv: np.ndarray | None = None) -> Me
     first = 4 * np.arange(n)[:, None]
     faces = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]], 1).reshape(-1, 3)
     return Mesh(
-        corners.reshape(-1, 3), np.repeat(normal, 4, 0), uv.reshape(-1, 2), faces, np.full(2 * n, int(surface))
+        corners.reshape(-1, 3),
+        np.repeat(normal, 4, 0),
+        uv.reshape(-1, 2),
+        faces,
+        np.full(2 * n, int(surface)),
     )
 
 
@@ -230,7 +238,9 @@ def loft(sections: np.ndarray, surface: int, caps: bool = True, smooth: bool = T
     n, m, _ = sections.shape
     i, j = np.meshgrid(np.arange(n - 1), np.arange(m), indexing="ij")
     k = (j + 1) % m
-    corners = np.stack([sections[i, j], sections[i, k], sections[i + 1, k], sections[i + 1, j]], -2).reshape(-1, 4, 3)
+    corners = np.stack([sections[i, j], sections[i, k], sections[i + 1, k], sections[i + 1, j]], -2).reshape(
+        -1, 4, 3
+    )
     skin = quads(corners, surface)
     if smooth:
         skin = _smooth(skin)
@@ -240,7 +250,9 @@ def loft(sections: np.ndarray, surface: int, caps: bool = True, smooth: bool = T
     return Mesh.join(parts)
 
 
-def tube(start: Sequence[float], end: Sequence[float], radii: tuple[float, float], surface: int, sides: int = 8) -> Mesh:
+def tube(
+    start: Sequence[float], end: Sequence[float], radii: tuple[float, float], surface: int, sides: int = 8
+) -> Mesh:
     """A closed, possibly tapered cylinder from `start` to `end`."""
     a, b = np.array(start, float), np.array(end, float)
     axis = (b - a) / np.linalg.norm(b - a)
@@ -252,7 +264,9 @@ def tube(start: Sequence[float], end: Sequence[float], radii: tuple[float, float
     return skin
 
 
-def ball(center: Sequence[float], radii: Sequence[float], surface: int, sides: int = 8, rings: int = 5) -> Mesh:
+def ball(
+    center: Sequence[float], radii: Sequence[float], surface: int, sides: int = 8, rings: int = 5
+) -> Mesh:
     """An ellipsoid with smooth normals; texture coordinates wrap around it."""
     latitude = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
     angle = 2 * np.pi * np.arange(sides + 1) / sides
@@ -260,7 +274,9 @@ def ball(center: Sequence[float], radii: Sequence[float], surface: int, sides: i
     unit = np.stack([np.cos(la) * np.cos(lo), np.cos(la) * np.sin(lo), np.sin(la)], -1)
     i, j = np.meshgrid(np.arange(rings), np.arange(sides), indexing="ij")
     a = (i * (sides + 1) + j).ravel()
-    faces = np.concatenate([np.stack([a, a + 1, a + sides + 2], 1), np.stack([a, a + sides + 2, a + sides + 1], 1)])
+    faces = np.concatenate(
+        [np.stack([a, a + 1, a + sides + 2], 1), np.stack([a, a + sides + 2, a + sides + 1], 1)]
+    )
     normals = (unit / np.array(radii)).reshape(-1, 3)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     uv = np.stack([lo / np.pi, la / np.pi], -1).reshape(-1, 2)

@@ -6,6 +6,7 @@ away. A grid lists the strips near each place.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from scipy.ndimage import distance_transform_edt
 from shapely.geometry.base import BaseGeometry
 
 from ..geometry import heading, polyline_yaw
-from ..types import Lanes, Map, Marking
+from ..types import Lanes, Map, Marking, Semantic
 from .ground import _borders
+from .rasterizer import inlined
 
 CELL = 4.0  # [m] of the grid that lists strips and shadows
 REACH = 1.0  # [m] a strip is listed this far around itself: half of the widest footprint that is integrated
@@ -31,6 +33,10 @@ class Ink(IntEnum):
     WHITE = 0
     YELLOW = 1
     ZEBRA = 2
+
+
+_YELLOW, _ZEBRA = int(Ink.YELLOW), int(Ink.ZEBRA)
+_MARKING, _CROSSWALK = int(Semantic.MARKING), int(Semantic.CROSSWALK)
 
 
 class Paint(NamedTuple):
@@ -75,6 +81,61 @@ def cell_lists(
     return starts, who[order].astype(np.int32)
 
 
+@inlined
+def painted(paint, x, y, ax, ay, bx, by, r, g, b, fresh):
+    """Lay the strips near (x, y) over the linear colour r, g, b; `fresh` (about 0.5..1) is how well paint holds.
+
+    (ax, ay) and (bx, by) are the two edges of the pixel's footprint. Coverage is the product of two box-filtered
+    profiles, along and across each strip. Returns the colour and the class that shows, 0 for bare road.
+    """
+    gx, gy = (x - paint.origin[0]) / CELL, (y - paint.origin[1]) / CELL
+    if not (gx >= 0 and gy >= 0 and gx < paint.columns and gy < paint.rows):
+        return r, g, b, 0
+    cell = int(gy) * paint.columns + int(gx)
+    white, yellow, zebra = 0.0, 0.0, False
+    strips = paint.strips
+    for j in range(paint.starts[cell], paint.starts[cell + 1]):
+        i = paint.items[j]
+        ux, uy, length, half = strips[i, 2], strips[i, 3], strips[i, 4], strips[i, 5]
+        rx, ry = x - strips[i, 0], y - strips[i, 1]
+        s, t = rx * ux + ry * uy, ry * ux - rx * uy
+        if paint.ink[i] == _ZEBRA and 0 <= s <= length and abs(t) <= (BAR + GAP) / 2:
+            zebra = True
+        wide = min(max(abs(ay * ux - ax * uy) + abs(by * ux - bx * uy), 1e-3), 2 * REACH)
+        across = min(t + wide / 2, half) - max(t - wide / 2, -half)
+        if across <= 0:
+            continue
+        long = min(max(abs(ax * ux + ay * uy) + abs(bx * ux + by * uy), 1e-3), 2 * REACH)
+        filled = _filled(s - long / 2, s + long / 2, length, strips[i, 6], strips[i, 7], strips[i, 8])
+        cover = across / wide * filled / long
+        if paint.ink[i] == _YELLOW:
+            yellow += cover
+        else:
+            white += cover
+    white, yellow = min(white, 1.0), min(yellow, 1.0)
+    fresh = min(max(fresh, 0.55), 0.97)
+    r, g, b = r + white * fresh * (0.62 - r), g + white * fresh * (0.62 - g), b + white * fresh * (0.61 - b)
+    r, g, b = (
+        r + yellow * fresh * (0.60 - r),
+        g + yellow * fresh * (0.38 - g),
+        b + yellow * fresh * (0.035 - b),
+    )
+    return r, g, b, _CROSSWALK if zebra else (_MARKING if white + yellow > 0.5 else 0)
+
+
+@inlined
+def _filled(a, b, length, dash, period, phase):
+    """Metres of paint between places a and b along a strip."""
+    a, b = max(a, 0.0), min(b, length)
+    if b <= a:
+        return 0.0
+    if dash == 0:
+        return b - a
+    a, b = a + phase, b + phase
+    first, last = math.floor(a / period), math.floor(b / period)
+    return (last - first) * dash + min(b - last * period, dash) - min(a - first * period, dash)
+
+
 def _strips(map: Map) -> tuple[np.ndarray, np.ndarray]:
     parts: list[tuple[np.ndarray, int]] = []
     lines = [(map.markings.line(i), int(map.markings.kind[i])) for i in range(len(map.markings))]
@@ -90,7 +151,11 @@ def _strips(map: Map) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _line(line: np.ndarray, kind: Marking) -> list[tuple[np.ndarray, int]]:
-    ink = Ink.YELLOW if kind in (Marking.SOLID_YELLOW, Marking.DASHED_YELLOW, Marking.DOUBLE_YELLOW) else Ink.WHITE
+    ink = (
+        Ink.YELLOW
+        if kind in (Marking.SOLID_YELLOW, Marking.DASHED_YELLOW, Marking.DOUBLE_YELLOW)
+        else Ink.WHITE
+    )
     if kind == Marking.STOP_LINE:
         return [(_stroke(line, STOP), ink)]
     if kind in (Marking.DOUBLE_WHITE, Marking.DOUBLE_YELLOW):

@@ -13,6 +13,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+inlined = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)  # else records are copied per call
+
 NEAR = 0.05  # [m] nothing closer to the camera's plane is drawn
 
 
@@ -79,7 +82,11 @@ def triangles(geometry: Geometry, instances: Instances, view: View, far: float =
     order = visible(instances, view, far)
     n = int(instances.count[order].sum())
     out = Triangles(
-        np.empty((n, 3, 3)), np.empty(n), np.empty((n, 4), np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+        np.empty((n, 3, 3)),
+        np.empty(n),
+        np.empty((n, 4), np.int32),
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
     )
     used = _setup(geometry, instances, order, view, out)
     return Triangles(*(x[:used] for x in out))
@@ -95,7 +102,7 @@ def see(found: Triangles, rows: tuple[int, int], nearness: np.ndarray, front: np
     _fill(found, rows[0], rows[1], nearness, front)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _setup(geometry, instances, order, view, out):
     fx, fy, cx, cy = view.lens[0], view.lens[1], view.lens[2], view.lens[3]
     world, width, height = view.camera_from_world, view.width, view.height
@@ -155,7 +162,7 @@ def _setup(geometry, instances, order, view, out):
     return n
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fill(found, top, bottom, nearness, front):
     for t in range(len(found.det)):
         first, last = max(found.box[t, 2], top), min(found.box[t, 3], bottom)

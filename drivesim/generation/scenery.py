@@ -17,7 +17,9 @@ WALL_TINTS = np.array([
     (1.0, 1.0, 1.0), (1.05, 0.92, 0.76), (0.88, 0.90, 0.94), (1.08, 0.84, 0.70), (0.80, 0.88, 0.82), (1.1, 1.03, 0.86),
     (0.78, 0.74, 0.72), (0.95, 0.80, 0.80),
 ])  # fmt: skip
-LEAF_TINTS = np.array([(1.0, 1.0, 1.0), (1.25, 1.05, 0.75), (0.75, 0.9, 0.85), (0.9, 1.15, 0.8), (1.35, 1.1, 0.6)])
+LEAF_TINTS = np.array(
+    [(1.0, 1.0, 1.0), (1.25, 1.05, 0.75), (0.75, 0.9, 0.85), (0.9, 1.15, 0.8), (1.35, 1.1, 0.6)]
+)
 
 
 def prism(ring: np.ndarray, material: int, base: float, height: float, draw: int) -> Mesh:
@@ -31,7 +33,9 @@ def prism(ring: np.ndarray, material: int, base: float, height: float, draw: int
         Material.HEDGE: (S.HEDGE, S.HEDGE), Material.FENCE: (S.FENCE, S.FENCE),
     }.get(Material(material), (S.CONCRETE, S.ROOF if height > 2.5 else S.CONCRETE))  # fmt: skip
     tile = 1.6 if material != Material.CONCRETE else 3.0
-    return Mesh.join([_walls(ring, base, base + height, wall, tile, tile), _cap(ring, base + height, top, tile)])
+    return Mesh.join(
+        [_walls(ring, base, base + height, wall, tile, tile), _cap(ring, base + height, top, tile)]
+    )
 
 
 def _building(ring: np.ndarray, base: float, height: float, draw: int) -> Mesh:
@@ -71,7 +75,9 @@ def _walls(
 def _cap(ring: np.ndarray, z: float, surface: S, tile: float) -> Mesh:
     faces = clip_ears(np.ascontiguousarray(ring), np.array([0, len(ring)]))
     points = np.concatenate([ring, np.full((len(ring), 1), z)], 1)
-    return Mesh(points, np.tile([0.0, 0, 1], (len(ring), 1)), ring / tile, faces, np.full(len(faces), int(surface)))
+    return Mesh(
+        points, np.tile([0.0, 0, 1], (len(ring), 1)), ring / tile, faces, np.full(len(faces), int(surface))
+    )
 
 
 def _counter_clockwise(ring: np.ndarray) -> np.ndarray:
@@ -80,7 +86,11 @@ def _counter_clockwise(ring: np.ndarray) -> np.ndarray:
         return np.zeros((0, 2))
     polygon = shapely.make_valid(shapely.Polygon(ring).simplify(0.02))
     if polygon.geom_type != "Polygon":
-        polygon = max((p for p in shapely.get_parts(polygon) if p.geom_type == "Polygon"), key=lambda p: p.area, default=None)
+        polygon = max(
+            (p for p in shapely.get_parts(polygon) if p.geom_type == "Polygon"),
+            key=lambda p: p.area,
+            default=None,
+        )
         if polygon is None:
             return np.zeros((0, 2))
     return shapely.get_coordinates(shapely.geometry.polygon.orient(polygon).exterior)[:-1]
@@ -106,7 +116,12 @@ def tree(seed: int, fine: bool = True) -> Mesh:
 
 def bush(seed: int) -> Mesh:
     rng = np.random.default_rng(seed)
-    blobs = [((0, 0, 0.42), 0.40), ((0.22, 0.1, 0.32), 0.28), ((-0.2, -0.15, 0.34), 0.28), ((0.02, 0.24, 0.30), 0.26)]
+    blobs = [
+        ((0, 0, 0.42), 0.40),
+        ((0.22, 0.1, 0.32), 0.28),
+        ((-0.2, -0.15, 0.34), 0.28),
+        ((0.02, 0.24, 0.30), 0.26),
+    ]
     return Mesh.join([_blob(c, (r, r, r * 1.3), rng, 8, 5) for c, r in blobs])
 
 

@@ -16,6 +16,7 @@ from .ground import drivable_area, ground_mesh, heights
 from .mesh import Mesh, geometry
 from .paint import Paint, paint
 from .rasterizer import Geometry, Instances
+from .shading import SUN
 
 CHUNK = 32.0  # [m] ground and kerbs are culled in blocks of this size
 FAR_TREE = 60.0  # [m] farther trees are drawn with fewer leaves
@@ -29,8 +30,11 @@ class Stage:
     still: Instances
     coarse: np.ndarray  # (I,) int32 first face of the mesh to use when far away, -1: the same
     coarse_count: np.ndarray  # (I,) int32
-    runs: dict[str, tuple[int, int, float]]  # faces and bounding radius of each shape that moves or changes
+    heads: Instances  # the signals' lamps; which faces they show depends on their state
+    lamps: np.ndarray  # (4, 2) int32 first face and number of faces by Light
+    runs: dict[str, tuple[int, int, float]]  # faces and bounding radius of each shape that moves
     paint: Paint
+    shade: np.ndarray  # (N, 7) shadows of what stands still, see Shadows.boxes
 
 
 @dataclass
@@ -53,12 +57,14 @@ class _Builder:
         far: tuple[int, int, Mesh] | None = None,
     ) -> None:
         first, count, mesh = run
-        if count == 0:
+        if count == 0 or (matrix is not None and not np.isfinite(matrix).all()):
             return
         matrix = np.eye(4)[:3] if matrix is None else matrix
         points = mesh.points @ matrix[:, :3].T + matrix[:, 3]
         center, radius = _sphere(points)
-        self.rows.append((first, count, matrix, tint, center, radius, far[0] if far else -1, far[1] if far else 0))
+        self.rows.append(
+            (first, count, matrix, tint, center, radius, far[0] if far else -1, far[1] if far else 0)
+        )
 
 
 def build(scene: Scene) -> Stage:
@@ -69,17 +75,21 @@ def build(scene: Scene) -> Stage:
     _buildings(builder, scene)
     _props(builder, scene)
     _signal_poles(builder, scene)
+    rows = builder.rows
     runs = {}
-    moving = {name: model.mesh for name, model in models().items()}
-    moving |= {f"signal{int(light)}": shapes.signal_head(int(light)) for light in Light}
-    for name, mesh in moving.items():
-        first, count, _ = builder.mesh(mesh)
-        runs[name] = (first, count, float(np.linalg.norm(mesh.points, axis=1).max()))
-    still = instances(builder.rows, [(-1, Semantic.OBJECT)] * len(builder.rows))
+    for name, model in models().items():
+        first, count, _ = builder.mesh(model.mesh)
+        runs[name] = (first, count, float(np.linalg.norm(model.mesh.points, axis=1).max()))
+    lamps = [builder.mesh(shapes.signal_head(int(light))) for light in Light]
+    heads = [
+        (*lamps[0][:2], placed((x, y, z), yaw, (1, 1, 1)), (1, 1, 1), (x, y, z), 0.7)
+        for x, y, z, yaw in scene.signals.head.double().tolist()
+    ]
     return Stage(
-        geometry(Mesh.join(builder.meshes)), still,
-        np.array([row[6] for row in builder.rows], np.int32), np.array([row[7] for row in builder.rows], np.int32),
-        runs, paint(scene.map, area, bounds),
+        geometry(Mesh.join(builder.meshes)), instances(rows, [(-1, Semantic.OBJECT)] * len(rows)),
+        np.array([row[6] for row in rows], np.int32), np.array([row[7] for row in rows], np.int32),
+        instances(heads, [(-1, Semantic.SIGNAL)] * len(heads)), np.array([lamp[:2] for lamp in lamps], np.int32), runs,
+        paint(scene.map, area, bounds), _tree_shade(scene),
     )  # fmt: skip
 
 
@@ -137,7 +147,9 @@ def _ground(builder: _Builder, map: Map, area, bounds) -> None:
     cell = np.floor(mesh.points[mesh.faces].mean(1)[:, :2] / CHUNK).astype(np.int64)
     _, block = np.unique(cell, axis=0, return_inverse=True)
     order = np.argsort(block.ravel(), kind="stable")
-    first, _, _ = builder.mesh(Mesh(mesh.points, mesh.normals, mesh.uv, mesh.faces[order], mesh.surface[order]))
+    first, _, _ = builder.mesh(
+        Mesh(mesh.points, mesh.normals, mesh.uv, mesh.faces[order], mesh.surface[order])
+    )
     ends = np.cumsum(np.bincount(block.ravel()))
     for a, b in zip([0, *ends[:-1]], ends, strict=True):
         center, radius = _sphere(mesh.points[mesh.faces[order[a:b]].ravel()])
@@ -204,3 +216,18 @@ def _signal_poles(builder: _Builder, scene: Scene) -> None:
             lie[:, 0], lie[:, 1] = (0, 0, 0.11), np.array([-aside[1], aside[0], 0]) * -0.11
             lie[:, 3] = (*foot, top - 0.25)
             builder.place(pole, lie)
+
+
+def _tree_shade(scene: Scene) -> np.ndarray:
+    """Soft patches under crowns and bushes, away from the sun."""
+    s = scene.scenery
+    leafy = (s.prop_kind == int(Prop.TREE)) | (s.prop_kind == int(Prop.BUSH))
+    xy, (width, height) = s.prop_xyz[leafy, :2].double().numpy(), s.prop_size[leafy].double().numpy().T
+    drift = np.where(s.prop_kind[leafy].numpy() == int(Prop.TREE), 0.55, 0.2) * height / SUN[2]
+    boxes = np.concatenate(
+        [xy - drift[:, None] * SUN[:2], np.tile([1.0, 0.0], (len(xy), 1)), np.tile(0.30 * width[:, None], (1, 2)),
+         np.full((len(xy), 1), 0.38)], 1,
+    )  # fmt: skip
+    foot = np.concatenate([xy, boxes[:, 2:4], np.full((len(xy), 2), 0.25), np.full((len(xy), 1), 0.35)], 1)
+    boxes = np.concatenate([boxes, foot])
+    return boxes[np.isfinite(boxes).all(1)]

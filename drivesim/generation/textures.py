@@ -5,12 +5,15 @@ Texels hold the square root of linear light in 8 bits (close to how displays enc
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+
+from .rasterizer import inlined
 
 
 class Texture(IntEnum):
@@ -37,7 +40,7 @@ class Texture(IntEnum):
 class Atlas(NamedTuple):
     """All textures, all levels, one after the other."""
 
-    texels: np.ndarray  # (N, 3) uint8
+    texels: np.ndarray  # (N,) uint32, red in the lowest byte
     offset: np.ndarray  # (textures, levels) int32 first texel of each level
     size: np.ndarray  # (textures,) int32 side of level 0, a power of two
 
@@ -52,9 +55,46 @@ def atlas() -> Atlas:
         for level, image in enumerate(chain):
             offset[i, level:] = total
             total += len(image) ** 2
-            parts.append(image.reshape(-1, 3))
+            parts.append(image.reshape(-1, 3).astype(np.uint32) @ np.array([1, 256, 65536], np.uint32))
     sizes = np.array([len(chain[0]) for chain in chains], np.int32)
     return Atlas(np.concatenate(parts), offset, sizes)
+
+
+@inlined
+def texel(atlas, texture, u, v, footprint):
+    """Linear rgb at (u, v) [tiles, rows down], bilinear in the mip level nearest to the `footprint` [tiles]."""
+    side, level = atlas.size[texture], 0
+    span = footprint * side
+    while span > 1.414 and side > 1:
+        span *= 0.5
+        side >>= 1
+        level += 1
+    base, mask = atlas.offset[texture, level], side - 1
+    x, y = u * side - 0.5, v * side - 0.5
+    fx, fy = math.floor(x), math.floor(y)
+    x0, y0 = int(fx) & mask, int(fy) & mask
+    x1, y1 = (x0 + 1) & mask, (y0 + 1) & mask
+    a, b = atlas.texels[np.uint64(base + y0 * side + x0)], atlas.texels[np.uint64(base + y0 * side + x1)]
+    c, d = atlas.texels[np.uint64(base + y1 * side + x0)], atlas.texels[np.uint64(base + y1 * side + x1)]
+    wx, wy = np.float32(x - fx), np.float32(y - fy)
+    wd = wx * wy
+    wb, wc = wx - wd, wy - wd
+    wa = np.float32(1) - wx - wc
+    return (
+        _blend(a, b, c, d, wa, wb, wc, wd, 0),
+        _blend(a, b, c, d, wa, wb, wc, wd, 8),
+        _blend(a, b, c, d, wa, wb, wc, wd, 16),
+    )
+
+
+@inlined
+def _blend(a, b, c, d, wa, wb, wc, wd, shift):
+    """One channel, from stored square roots to linear light."""
+    byte = np.uint32(255)
+    value = wa * np.float32((a >> np.uint32(shift)) & byte) + wb * np.float32((b >> np.uint32(shift)) & byte)
+    value += wc * np.float32((c >> np.uint32(shift)) & byte) + wd * np.float32((d >> np.uint32(shift)) & byte)
+    value *= np.float32(1 / 255)
+    return value * value
 
 
 def _mips(linear: np.ndarray) -> list[np.ndarray]:
@@ -87,7 +127,9 @@ def _white(rng: np.random.Generator) -> np.ndarray:
 
 def _asphalt(rng: np.random.Generator) -> np.ndarray:
     n = 512
-    gray = 0.105 + 0.020 * rng.standard_normal((n, n)) + 0.008 * _noise(rng, n, 1.5) + 0.010 * _noise(rng, n, 20)
+    gray = (
+        0.105 + 0.020 * rng.standard_normal((n, n)) + 0.008 * _noise(rng, n, 1.5) + 0.010 * _noise(rng, n, 20)
+    )
     crack = np.abs(_clouds(rng, n, 60, 5))
     gray = gray * (1 - 0.45 * np.exp(-((crack / 0.012) ** 2)) * (_noise(rng, n, 50) > 0.7))
     return _tint(gray, (1.0, 1.0, 1.03))
@@ -244,7 +286,9 @@ def _ground_floor(kind: str):
                     image[220 - gh : 220, gx : gx + 8] = rng.uniform(0.05, 0.5, 3)
                 image[48:84, x + 2 : x + 62] = rng.uniform(0.04, 0.55, 3)  # the sign
                 image[60:72, x + 16 : x + 48] = 0.75
-                image[84:96, x : x + 64] = np.where(np.arange(64)[None, :, None] % 16 < 8, 0.7, rng.uniform(0.1, 0.5, 3))
+                image[84:96, x : x + 64] = np.where(
+                    np.arange(64)[None, :, None] % 16 < 8, 0.7, rng.uniform(0.1, 0.5, 3)
+                )
             elif kind == "doors" and j == 1:
                 image[60:256, x + 16 : x + 48] = 0.5
                 image[66:256, x + 19 : x + 45] = rng.uniform(0.03, 0.25, 3)

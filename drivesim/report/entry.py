@@ -21,7 +21,7 @@ class Entry:
     licence: str
     planner: str
     seed: int
-    status: str = "ok"  # or "failed: ..." with the cause
+    status: str = "ok"  # or "failed: ..." or "skipped: ..." with the cause
     tags: tuple[str, ...] = ()
     scores: Sequence[Score] = ()
     videos: Mapping[str, bytes] = field(default_factory=dict)  # mp4 by name: "mosaic", "birdseye"
@@ -36,6 +36,11 @@ class Entry:
     @property
     def ok(self) -> bool:
         return self.status == "ok"
+
+    @property
+    def skipped(self) -> bool:
+        """Whether there was nothing to drive: neither run nor failed."""
+        return self.status.startswith("skipped")
 
     @property
     def duration(self) -> float:

@@ -15,12 +15,12 @@ from drivesim.errors import InputError
 from drivesim.geometry import invert, wrap_angle
 from drivesim.protocols import WorldGenerator
 from drivesim.simulator import state_at
-from drivesim.types import Camera, RecordedImage, Rollout, Scenario
+from drivesim.types import Camera, Frames, RecordedImage, Rollout, Scenario, State
 
 from . import style
 from .mosaic import GAP, Cell, Mosaic, arrange
 from .ribbon import Ribbon
-from .video import encode, save
+from .video import ahead, encode, save
 
 BAR = 32  # height of the title bar above the pictures [px]
 ON_LOG = (0.1, math.radians(1.0))  # the ego counts as being on its logged pose within this [m], [rad]
@@ -69,10 +69,7 @@ def mosaic_frames(
         raise InputError(f"scenario {scenario.id} has no cameras to film with: give it a camera rig")
     layout = arrange(cameras, width)
     plates = [style.label(cell.camera.name) for cell in layout.cells]
-    world = generator.remember(scenario)
-    for step in steps:
-        state = state_at(scenario, rollout, step)
-        frames, world = generator.render(state, world, layout.cameras)
+    for step, state, frames in ahead(_renders(scenario, rollout, generator, layout.cameras, steps)):
         ribbon = Ribbon(scenario.scene.map, rollout, step)
         world_from_ego = rollout.vehicle.world_from_ego(state.agents[0])
         canvas = np.full((BAR + layout.height, layout.width, 3), style.PANEL, np.uint8)
@@ -84,6 +81,14 @@ def mosaic_frames(
             style.paste(picture, plate, 6, 6)
             layout.place(canvas, cell, picture, top=BAR)
         yield canvas
+
+
+def _renders(scenario, rollout, generator, cameras, steps) -> Iterator[tuple[int, State, Frames]]:
+    world = generator.remember(scenario)
+    for step in steps:
+        state = state_at(scenario, rollout, step)
+        frames, world = generator.render(state, world, cameras)
+        yield step, state, frames
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def render(
         planners=_planners(entries),
         metrics=_metrics(entries),
         rollouts=[_rollout(i, entry) for i, entry in enumerate(entries)],
-        licences=dict.fromkeys((entry.source, entry.licence) for entry in entries),
+        licences=dict.fromkeys((entry.source, entry.licence) for entry in entries if entry.licence),
         versions=installed() if versions is None else versions,
     )
 
@@ -88,8 +88,8 @@ def installed() -> dict[str, str]:
 
 
 def _counts(entries: Sequence[Entry]) -> dict[str, int]:
-    ok = sum(entry.ok for entry in entries)
-    return {"asked": len(entries), "run": ok, "failed": len(entries) - ok}
+    run, skipped = sum(entry.ok for entry in entries), sum(entry.skipped for entry in entries)
+    return {"asked": len(entries), "run": run, "skipped": skipped, "failed": len(entries) - run - skipped}
 
 
 def _metrics(entries: Sequence[Entry]) -> list[str]:

@@ -32,12 +32,11 @@ function show(value) {
 function rollout(article) {
   const { dt, steps, series } = JSON.parse(article.querySelector(".data").textContent);
   const player = article.querySelector("[data-player]");
-  if (!player) return;
-  const videos = [...player.querySelectorAll("video")];
+  const videos = [...article.querySelectorAll("[data-player] video")]; // none where a rollout was not filmed
   const [leader, ...followers] = videos;
-  const play = player.querySelector(".play");
-  const seek = player.querySelector(".seek");
-  const clock = player.querySelector(".clock");
+  const play = article.querySelector("[data-player] .play");
+  const seek = article.querySelector(".seek");
+  const clock = article.querySelector(".clock");
   const cursors = article.querySelectorAll(".plot .cursor");
   const cells = article.querySelectorAll("[data-now]");
   let current = 0;
@@ -45,9 +44,11 @@ function rollout(article) {
   function display(step) {
     current = Math.min(Math.max(step, 0), steps - 1);
     const time = `${(current * dt).toFixed(1)} s`;
-    seek.value = current;
-    seek.setAttribute("aria-valuetext", time);
-    clock.textContent = time;
+    if (leader) {
+      seek.value = current;
+      seek.setAttribute("aria-valuetext", time);
+      clock.textContent = time;
+    }
     for (const cursor of cursors) {
       cursor.setAttribute("x1", current + 0.5);
       cursor.setAttribute("x2", current + 0.5);
@@ -69,7 +70,8 @@ function rollout(article) {
   function follow() {
     display(Math.floor(leader.currentTime / dt + 1e-6));
     for (const video of followers) {
-      if (Math.abs(video.currentTime - leader.currentTime) > 0.6 * dt) video.currentTime = leader.currentTime;
+      const drift = Math.abs(video.currentTime - leader.currentTime);
+      if (drift > dt && !video.seeking) video.currentTime = leader.currentTime;
     }
     if (!leader.paused && !leader.ended) requestAnimationFrame(follow);
   }
@@ -87,15 +89,17 @@ function rollout(article) {
     }
   }
 
-  leader.addEventListener("play", () => { setPlaying(play, true); requestAnimationFrame(follow); });
-  leader.addEventListener("pause", () => setPlaying(play, false));
-  leader.addEventListener("ended", () => { setPlaying(play, false); display(steps - 1); });
-  play.addEventListener("click", toggle);
-  for (const video of videos) video.addEventListener("click", toggle);
-  seek.addEventListener("input", () => jump(Number(seek.value)));
-  player.querySelector(".rate select").addEventListener("change", (event) => {
-    for (const video of videos) video.playbackRate = Number(event.target.value);
-  });
+  if (leader) {
+    leader.addEventListener("play", () => { setPlaying(play, true); requestAnimationFrame(follow); });
+    leader.addEventListener("pause", () => setPlaying(play, false));
+    leader.addEventListener("ended", () => { setPlaying(play, false); display(steps - 1); });
+    play.addEventListener("click", toggle);
+    for (const video of videos) video.addEventListener("click", toggle);
+    seek.addEventListener("input", () => jump(Number(seek.value)));
+    player.querySelector(".rate select").addEventListener("change", (event) => {
+      for (const video of videos) video.playbackRate = Number(event.target.value);
+    });
+  }
 
   for (const plot of article.querySelectorAll(".plot")) {
     const at = (event) => {
@@ -109,7 +113,7 @@ function rollout(article) {
     button.addEventListener("click", () => {
       for (const video of videos) video.pause();
       jump(Number(button.dataset.step));
-      player.scrollIntoView({ block: "nearest" });
+      player?.scrollIntoView({ block: "nearest" });
     });
   }
   display(0);

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from drivesim.errors import InputError
+
+T = TypeVar("T")
+_END: Any = object()
 
 
 def encode(frames: Iterable[np.ndarray], rate: float = 10.0) -> bytes:
@@ -36,7 +41,7 @@ def _write(container, frames: Iterable[np.ndarray], rate: Fraction) -> None:
     from av.video.reformatter import ColorRange, Colorspace
 
     stream = None
-    for index, picture in enumerate(frames):
+    for index, picture in enumerate(ahead(frames)):
         picture = _even(picture)
         if stream is None:
             stream = _stream(container, picture.shape[1], picture.shape[0], rate)
@@ -50,6 +55,16 @@ def _write(container, frames: Iterable[np.ndarray], rate: Fraction) -> None:
     if stream is None:
         raise ValueError("a video needs at least one picture")
     container.mux(stream.encode(None))
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items; the next one is made in another thread while the last one is used."""
+    items = iter(items)
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, items, _END)
+        while (item := coming.result()) is not _END:
+            coming = worker.submit(next, items, _END)
+            yield item
 
 
 def decode(video: bytes) -> np.ndarray:

@@ -14,6 +14,7 @@ from torch import Tensor
 from drivesim import loading, rigs
 from drivesim.errors import InputError, NotDrivable
 from drivesim.geometry import apply, euler_from_rotation, transform
+from drivesim.lidar_sweeps import scenery_from_sweeps
 from drivesim.recordings import photo
 from drivesim.types import (
     DT,
@@ -24,7 +25,6 @@ from drivesim.types import (
     RecordedSweep,
     Scenario,
     Scene,
-    Scenery,
     SensorLog,
     Signals,
     Vehicle,
@@ -98,13 +98,15 @@ class Argoverse2:
         agents, ids = _agents(tracks, poses, origin, zero, steps)
         road = read_map(log / "map", origin.numpy())
         cameras = self._cameras(log)
+        sensors = _sensors(log, cameras, poses, origin, zero)
+        scenery = scenery_from_sweeps(sensors.sweeps if sensors else (), agents, road)
         route = loading.route_along(road, agents.xy[:, 0].double().numpy(), yaw=float(agents.yaw[0, 0]))
         command = loading.command_of(route, agents.xy[START, 0])
         return Scenario(
             id=id, source="argoverse2", fingerprint=self.fingerprint(id),
-            scene=Scene(road, Scenery.none(), Signals.none(), Briefing(route, command, VEHICLE, cameras)),
-            log=agents, track_ids=tuple(ids), start=START, sensors=_sensors(log, cameras, poses, origin, zero),
-            origin=origin, licence=LICENCE, tags=self._tags(log),
+            scene=Scene(road, scenery, Signals.none(), Briefing(route, command, VEHICLE, cameras)),
+            log=agents, track_ids=tuple(ids), start=START, sensors=sensors,
+            origin=origin, licence=LICENCE, tags=self._tags(log, sensors),
         )  # fmt: skip
 
     def _logs(self) -> dict[str, Path]:
@@ -154,12 +156,18 @@ class Argoverse2:
             cameras.append(native.resized(round(native.width * self.height / native.height), self.height))
         return tuple(cameras)
 
-    def _tags(self, log: Path) -> tuple[str, ...]:
+    def _tags(self, log: Path, sensors: SensorLog | None) -> tuple[str, ...]:
         city = next(
             (p.name.split("____")[-1].split("_")[0] for p in sorted(log.glob("map/log_map_archive_*"))), ""
         )
         own = (log / "calibration" / "intrinsics.feather").is_file()
-        return ("real", f"city:{city}", "cameras:own" if own else f"cameras:{self.rig} preset")
+        sweeps = len(sensors.sweeps) if sensors else 0
+        return (
+            "real",
+            f"city:{city}",
+            "cameras:own" if own else f"cameras:{self.rig} preset",
+            f"sweeps:{sweeps}",
+        )
 
 
 def _is_log(path: Path) -> bool:

@@ -11,12 +11,13 @@ import numpy as np
 
 from drivesim import loading
 from drivesim.errors import InputError, NotDrivable
-from drivesim.types import DT, Briefing, Scenario, Scene, Scenery, Signals
+from drivesim.lidar_sweeps import scenery_from_sweeps
+from drivesim.types import DT, Briefing, Scenario, Scene, Signals
 
 from .boxes import MAX_GAP, VEHICLE, agent_tracks, ego_track, smoothed
 from .heights import climb
 from .roads import read_road
-from .sensors import Rows, cameras_of, ego_poses, recorded_rows, sensor_log
+from .sensors import Rows, cameras_of, ego_poses, recorded_between, recorded_rows, sensor_log
 from .tables import TABLES, open_tables, read_table, table_folder
 from .world import World
 
@@ -53,17 +54,19 @@ class NuScenes:
         return {name: reason for name, reason in sorted(reasons) if reason}
 
     def fingerprint(self, id: str) -> str:
-        """Of tables and maps; photos and sweeps are not hashed: they are shown, not driven on."""
+        """Of tables and maps, and of which sweeps are there: scenery is made of them. Photos change no drive."""
         folder = table_folder(self.root, self.version)
         maps = [
             p
             for pattern in ("*.png", "expansion/*.json")
             for p in sorted((folder.parent / "maps").glob(pattern))
         ]
-        files = [folder / f"{name}.json" for name in TABLES if (folder / f"{name}.json").is_file()]
-        return _hash_files(
-            tuple((p, p.stat().st_mtime_ns) for p in [*files, *maps]), f"{self.width}x{self.height}", id
-        )
+        files = [p for p in (folder / f"{name}.json" for name in TABLES) if p.is_file()]
+        content = _hash_files(tuple((p, p.stat().st_mtime_ns) for p in [*files, *maps]))
+        scene = next((row["token"] for row in read_table(folder, "scene") if row["name"] == id), None)
+        times = [row["timestamp"] for row in read_table(folder, "sample") if row["scene_token"] == scene]
+        sweeps = recorded_between(folder.parent, min(times), max(times)) if times else ""
+        return loading.fingerprint([], content, sweeps, f"{self.width}x{self.height}", id)
 
     def load(self, id: str) -> Scenario:
         tables = open_tables(self.root, self.version)
@@ -88,11 +91,12 @@ class NuScenes:
         road, word = read_road(vectors, picture, tracks, world.origin.numpy())
         cameras = cameras_of(tables, recorded, self.width, self.height)
         sensors, files = sensor_log(tables, folder.parent, recorded, cameras, world)
+        scenery = scenery_from_sweeps(sensors.sweeps if sensors else (), agents, road)
         route = loading.route_along(road, agents.xy[:, 0].double().numpy(), yaw=float(agents.yaw[0, 0]))
         command = loading.command_of(route, agents.xy[START, 0])
         return Scenario(
             id=id, source="nuscenes", fingerprint=self.fingerprint(id),
-            scene=Scene(road, Scenery.none(), Signals.none(), Briefing(route, command, VEHICLE, cameras)),
+            scene=Scene(road, scenery, Signals.none(), Briefing(route, command, VEHICLE, cameras)),
             log=agents, track_ids=tuple(t.id for t in tracks), start=START, sensors=sensors,
             origin=world.origin, licence=LICENCE,
             tags=("real", f"city:{log['location']}", word, "heights:rebuilt", files),
@@ -134,7 +138,7 @@ def _refusal(timestamps: list[int]) -> str:
     return ""
 
 
-@lru_cache(maxsize=64)
-def _hash_files(files: tuple[tuple[Path, int], ...], *more: str) -> str:
+@lru_cache(maxsize=4)
+def _hash_files(files: tuple[tuple[Path, int], ...]) -> str:
     """Tables are large and shared by all scenes: hashed once per process and change of a file."""
-    return loading.fingerprint([path for path, _ in files], *more)
+    return loading.fingerprint([path for path, _ in files])

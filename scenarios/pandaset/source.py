@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,15 +12,23 @@ from torch import Tensor
 
 from drivesim import rigs
 from drivesim.errors import InputError, NotDrivable
-from drivesim.geometry import euler_from_rotation
 from drivesim.loading import Track, assemble, command_of, fingerprint, route_along
 from drivesim.types import (
-    DT, Briefing, Camera, Kind, RecordedSweep, Scenario, Scene, SensorLog, Signals, Vehicle,
+    DT,
+    Briefing,
+    Camera,
+    Kind,
+    RecordedSweep,
+    Scenario,
+    Scene,
+    SensorLog,
+    Signals,
+    Vehicle,
 )  # fmt: skip
 
 from .cameras import read_cameras
 from .cuboids import FORWARD, read_tracks
-from .recording import EGO_FROM_POSE, LIDAR, TYRE, Poses, numbered, read_poses, read_sweep
+from .recording import EGO_FROM_POSE, LIDAR, Poses, numbered, read_poses, read_sweep
 from .street import Street, read_street
 
 VEHICLE = Vehicle()
@@ -63,12 +71,16 @@ class PandaSet:
         start = float(poses.time[0]) - FORWARD
         steps = int((poses.time[-1] - start) / DT + 1e-6) + 1
         if steps < 3:
-            raise NotDrivable(f"{folder}: {poses.time[-1] - poses.time[0]:.2f} s; a drive needs 0.3 s at least")
+            raise NotDrivable(
+                f"{folder}: {poses.time[-1] - poses.time[0]:.2f} s; a drive needs 0.3 s at least"
+            )
         cuboids = numbered(folder / "annotations" / "cuboids", "pkl.gz", "pkl")
         if not cuboids:
-            raise InputError(f"{folder / 'annotations' / 'cuboids'}: no cuboids in it; is the download complete?")
+            raise InputError(
+                f"{folder / 'annotations' / 'cuboids'}: no cuboids in it; is the download complete?"
+            )
         others = read_tracks(cuboids, poses, start)
-        street = Street.read(folder, _lines(folder), poses, others, start)
+        street = read_street(folder, _lines(folder), poses, others, start)
         world_from_ego = _world_from_ego(poses.at(start + np.arange(steps) * DT), street.axle)
         origin = world_from_ego[0, :3, 3].copy()
         world_from_ego[:, :3, 3] -= origin
@@ -76,7 +88,7 @@ class PandaSet:
         log = assemble([_ego(world_from_ego), *others], steps)
         seen = log.valid.any(0)
         log, names = log[:, seen], ["ego", *(t.id for t in others)]
-        map, scenery = street.build(log, origin, VEHICLE)
+        map, scenery = street.build(log, origin, world_from_ego[:, :3, 3])
         cameras, images = read_cameras(folder / "camera", poses, street.axle, start, origin)
         route = route_along(map, log.xy[:, 0].double().numpy(), yaw=float(log.yaw[0, 0]))
         begin = min(START, (steps - 1) // 2)
@@ -90,3 +102,83 @@ class PandaSet:
             sensors=SensorLog(images, _sweeps(folder, poses, start, origin)),
             origin=torch.from_numpy(origin), licence=LICENCE, tags=_tags(street, cameras),
         )  # fmt: skip
+
+    def _sequences(self) -> dict[str, Path]:
+        if not self.root:
+            raise InputError(
+                "scenarios.root is not given: name the folder that holds PandaSet's sequences (001, ...)"
+            )
+        root = Path(self.root).expanduser()
+        if not root.is_dir():
+            raise InputError(
+                f"{root}: no such folder; scenarios.root is the folder of PandaSet's sequences (001, ...)"
+            )
+        for folders in ([root], root.iterdir()):
+            found = {
+                p.resolve().name: p for p in folders if (p / "lidar").is_dir() and (p / "camera").is_dir()
+            }
+            if found:
+                return found
+        raise InputError(f"{root}: no PandaSet sequence (a folder like 001 with lidar and camera) in it")
+
+    def _folder(self, id: str) -> Path:
+        sequences = self._sequences()
+        if id not in sequences:
+            known = sorted(sequences)
+            raise InputError(f"no PandaSet sequence {id!r} in {self.root}; there are {', '.join(known[:8])}")
+        return sequences[id]
+
+
+def _lines(folder: Path) -> Path:
+    """Lane lines, where somebody drew some: beside the sequences."""
+    return folder.parent / "lanes_3d_world" / f"{folder.resolve().name}.json"
+
+
+def _world_from_ego(world_from_pose: np.ndarray, axle: float) -> np.ndarray:
+    """Poses (T, 4, 4) of the ego frame from those of PandaSet's: axes turned, origin lowered to the road."""
+    pose_from_ego = np.eye(4)
+    pose_from_ego[:3, :3] = EGO_FROM_POSE.T
+    pose_from_ego[2, 3] = -axle
+    return world_from_pose @ pose_from_ego
+
+
+def _ego(world_from_ego: np.ndarray) -> Track:
+    """The ego's box, on the grid of steps already."""
+    xy, z, yaw, pitch, roll = VEHICLE.box_from_ego(torch.from_numpy(world_from_ego))
+    time = np.arange(len(world_from_ego)) * DT
+    size = np.array([VEHICLE.length, VEHICLE.width, VEHICLE.height])
+    xyz = np.column_stack([xy.numpy(), z.numpy()])
+    return Track("ego", Kind.CAR, size, time, xyz, *(a.numpy() for a in (yaw, pitch, roll)))
+
+
+def _shifted(track: Track, origin: np.ndarray) -> Track:
+    return replace(track, xyz=track.xyz - origin)
+
+
+def _sweeps(folder: Path, poses: Poses, start: float, origin: np.ndarray) -> tuple[RecordedSweep, ...]:
+    world_from_pose = poses.matrices()
+    seats = world_from_pose[:, :3, :3] @ LIDAR + world_from_pose[:, :3, 3] - origin
+    return tuple(
+        RecordedSweep(
+            float(poses.time[i] - FORWARD - start),
+            torch.from_numpy(seats[i]),
+            partial(_shifted_sweep, path, origin),
+        )
+        for i, path in numbered(folder / "lidar", "pkl.gz", "pkl").items()
+        if i < len(poses.time)
+    )
+
+
+def _shifted_sweep(path: Path, origin: np.ndarray) -> Tensor:
+    xyz = read_sweep(path)
+    xyz = xyz[np.isfinite(xyz).all(1)]
+    return torch.from_numpy(xyz - origin.astype(np.float32))
+
+
+def _tags(street: Street, cameras: list[Camera]) -> tuple[str, ...]:
+    return (
+        "real",
+        f"cameras:{'own' if cameras else 'pandaset preset'}",
+        f"sweeps:{street.sweeps}",
+        f"lanes:{street.lanes_from}",
+    )

@@ -40,18 +40,14 @@ class Synthetic:
         if not 2.0 <= self.duration <= 30.0:
             raise InputError(f"scenarios.duration={self.duration}: a town's log lasts 2 to 30 seconds")
         if self.count < 1 or self.seed < 0:
-            raise InputError(
-                f"scenarios.count={self.count}, seed={self.seed}: count is 1 or more, seed 0 or more"
-            )
+            raise InputError(f"scenarios.count={self.count}, seed={self.seed}: count is 1 or more, seed 0 or more")
 
     def ids(self) -> list[str]:
         return [f"town-{i:04d}" for i in range(self.count)]
 
     def fingerprint(self, id: str) -> str:
         _number(id)
-        return fingerprint(
-            [], f"synthetic {VERSION} {id} {sorted(asdict(self).items() - {('count', self.count)})}"
-        )
+        return fingerprint([], f"synthetic {VERSION} {id} {sorted(asdict(self).items() - {('count', self.count)})}")
 
     def load(self, id: str) -> Scenario:
         seeds = np.random.SeedSequence([self.seed, _number(id)]).spawn(2)
@@ -60,9 +56,7 @@ class Synthetic:
         origin = world.axle_origin(drive, town.hills)
         route = world.route(drive, origin)
         log = world.agents(drive, town.hills, origin)
-        briefing = Briefing(
-            route, command_of(route, log.xy[START, 0]), EGO, rig("nuscenes", self.width, self.height)
-        )
+        briefing = Briefing(route, command_of(route, log.xy[START, 0]), EGO, rig("nuscenes", self.width, self.height))
         scene = Scene(
             world.town_map(town, origin),
             world.scenery(town.stage, town.hills, origin),
@@ -81,15 +75,11 @@ def _drive(town: Town, seeds: np.random.SeedSequence, duration: float) -> Drive:
         drive = record(town, draw_cast(np.random.default_rng(seed), town, duration), duration)
         if drive is not None:
             return drive
-    raise NotDrivable(
-        "no cast of this town lets the ego through its crossing: take another id or a longer duration"
-    )
+    raise NotDrivable("no cast of this town lets the ego through its crossing: take another id or a longer duration")
 
 
 def _number(id: str) -> int:
     match = re.fullmatch(r"town-(\d{4,9})", id)
     if not match:
-        raise InputError(
-            f"no town is called {id!r}: ids are town-0000, town-0001, ... (any number of 4 to 9 digits)"
-        )
+        raise InputError(f"no town is called {id!r}: ids are town-0000, town-0001, ... (any number of 4 to 9 digits)")
     return int(match[1])

@@ -30,6 +30,10 @@ _FLEET = {
 }
 
 
+Size = tuple[float, float, float]  # length, width, height [m]
+Parked = tuple[np.ndarray, Size]  # x, y, yaw of the box; its size
+
+
 @dataclass
 class Situation:
     turn: str
@@ -41,7 +45,7 @@ class Situation:
 @dataclass
 class Cast:
     drivers: list[Driver]  # the ego first
-    parked: list[tuple[np.ndarray, tuple[float, float, float]]]  # x, y, yaw; size
+    parked: list[Parked]
     walkers: list[Walker]
     windows: dict[int, list[tuple[float, float]]]
     plans: list[Plan]
@@ -87,14 +91,10 @@ def _ego(rng: np.random.Generator, net: Network, situation: Situation, reach: fl
     eager = float(rng.uniform(0.88, 1.0))
     size = (EGO.length, EGO.width, EGO.height)
     axles = (EGO.wheelbase, EGO.rear_axle_to_center)
-    return Driver(
-        Kind.CAR, size, axles, make_path(net, lanes, eager=eager), s, float(rng.uniform(1.2, 1.6)), eager
-    )
+    return Driver(Kind.CAR, size, axles, make_path(net, lanes, eager=eager), s, float(rng.uniform(1.2, 1.6)), eager)
 
 
-def _wander(
-    rng: np.random.Generator, net: Network, lanes: list[int], length: float, straight: float
-) -> list[int]:
+def _wander(rng: np.random.Generator, net: Network, lanes: list[int], length: float, straight: float) -> list[int]:
     """Go on from the last lane at random, never over a lane twice; `straight` is the wish to go straight on."""
     lanes = list(lanes)
     so_far = sum(net.lanes[i].length for i in lanes)
@@ -103,9 +103,7 @@ def _wander(
         options = [i for i in options if net.lanes[i].crossing < 0 or net.lanes[i].successors[0] not in lanes]
         if not options:
             break
-        weight = np.array(
-            [straight if net.lanes[i].turn in ("straight", "") else 1 - straight + 1e-6 for i in options]
-        )
+        weight = np.array([straight if net.lanes[i].turn in ("straight", "") else 1 - straight + 1e-6 for i in options])
         lanes.append(options[int(rng.choice(len(options), p=weight / weight.sum()))])
         so_far += net.lanes[lanes[-1]].length
     return lanes
@@ -120,9 +118,7 @@ def _time_light(rng: np.random.Generator, plan: Plan, arm: int, situation: Situa
     return replace(plan, offset=float(onset - plan.onset(arm % 2, 0.0)))
 
 
-def _leader(
-    rng: np.random.Generator, net: Network, ego: Driver, situation: Situation, reach: float
-) -> list[Driver]:
+def _leader(rng: np.random.Generator, net: Network, ego: Driver, situation: Situation, reach: float) -> list[Driver]:
     if not situation.leader:
         return []
     first = ego.path.lanes[:2]
@@ -134,12 +130,8 @@ def _leader(
     return [_driver(rng, net, lanes, s, kind, eager=rng.uniform(0.45, 0.6))]
 
 
-def _driver(
-    rng: np.random.Generator, net: Network, lanes: list[int], s: float, kind: Kind, eager: float
-) -> Driver:
-    _, (low, high), axles = _FLEET[kind]
-    share = rng.random()
-    size = tuple(float(a + share * (b - a)) for a, b in zip(low, high, strict=True))
+def _driver(rng: np.random.Generator, net: Network, lanes: list[int], s: float, kind: Kind, eager: float) -> Driver:
+    size, axles = _measure(rng, kind), _FLEET[kind][2]
     if kind == Kind.BICYCLE:
         left, cap = -(net.lanes[lanes[0]].width / 2 - 0.7), float(rng.uniform(3.8, 6.0))
     else:
@@ -149,9 +141,15 @@ def _driver(
     return Driver(kind, size, (axles[0] * size[0], axles[1] * size[0]), path, float(s), headway, float(eager))
 
 
-def _fill_streets(
-    rng: np.random.Generator, town: Town, drivers: list[Driver], near: np.ndarray, reach: float
-) -> None:
+def _measure(rng: np.random.Generator, kind: Kind) -> Size:
+    """Length, width and height of one of a kind; what is long is also wide and high."""
+    low, high = _FLEET[kind][1]
+    share = rng.random()
+    length, width, height = (float(a + share * (b - a)) for a, b in zip(low, high, strict=True))
+    return length, width, height
+
+
+def _fill_streets(rng: np.random.Generator, town: Town, drivers: list[Driver], near: np.ndarray, reach: float) -> None:
     """Add traffic in the lanes within 130 m of the points `near`, at random but apart."""
     net, (slots, spots) = town.net, town.slots
     close = np.flatnonzero(curves.distance(spots, near) < 130)
@@ -170,9 +168,7 @@ def _fill_streets(
         lanes = _wander(rng, net, [lane], reach, 1.0 if long else 0.6)
         total = sum(net.lanes[i].length for i in lanes)
         stays = total > s + 20.0 + 15.0 * WARM_UP  # until the log begins
-        vanishes = (
-            total < reach and net.lanes[lanes[-1]].successors
-        )  # a path that ends in the middle of the town
+        vanishes = total < reach and net.lanes[lanes[-1]].successors  # a path that ends in the middle of the town
         turns = any(net.lanes[i].turn in ("left", "right") for i in lanes)
         if vanishes or not stays or (long and turns):
             continue
@@ -199,24 +195,23 @@ def _crossers(
     return out
 
 
-def _park(rng: np.random.Generator, streets: list[Street], near: np.ndarray) -> list:
+def _park(rng: np.random.Generator, streets: list[Street], near: np.ndarray) -> list[Parked]:
     """Cars in the parking strips within 110 m of the points `near`."""
-    parked = []
-    for street in streets:
-        for side in (-1, 1):
-            if not street.has_parking(side):
-                continue
-            low, high = street.parked_span
-            for s in np.arange(low + 3.2, high - 3.0, 6.2):
-                if rng.random() < 0.45:
-                    continue
-                s += rng.uniform(-0.4, 0.4)
-                _, (small, large), _ = _FLEET[Kind.CAR]
-                share = rng.random()
-                size = tuple(float(a + share * (b - a)) for a, b in zip(small, large, strict=True))
-                lateral = side * (street.half + PARKING / 2 + rng.uniform(-0.02, 0.08))
-                xy, yaw = street.pose(s, lateral)
-                yaw += (0.0 if side < 0 else np.pi) + rng.normal(0, 0.012)
-                if curves.distance(xy[None], near)[0] < 110:
-                    parked.append((np.array([*xy, yaw]), size))
-    return parked
+    rows = [_park_row(rng, s, side) for s in streets for side in (-1, 1) if s.has_parking(side)]
+    return [car for row in rows for car in row if curves.distance(car[0][None, :2], near)[0] < 110]
+
+
+def _park_row(rng: np.random.Generator, street: Street, side: int) -> list[Parked]:
+    low, high = street.parked_span
+    row: list[Parked] = []
+    for s in np.arange(low + 3.2, high - 3.0, 6.2):
+        if rng.random() < 0.45:
+            continue
+        size = _measure(rng, Kind.CAR)
+        lateral = side * (street.half + PARKING / 2 + rng.uniform(-0.02, 0.08))
+        xy, yaw = street.pose(s + rng.uniform(-0.4, 0.4), lateral)
+        yaw += (0.0 if side < 0 else np.pi) + rng.normal(0, 0.012)
+        # places lie closer on the inside of a bend
+        if not row or np.hypot(*(xy - row[-1][0][:2])) > (size[0] + row[-1][1][0]) / 2 + 0.5:
+            row.append((np.array([*xy, yaw]), size))
+    return row

@@ -12,9 +12,11 @@ from scipy.interpolate import CubicSpline
 from drivesim.geometry import box_corners, boxes_overlap
 from drivesim.types import DT, Kind, Light
 
+from . import curves
 from .cast import WARM_UP, Cast
 from .lanes import Network
 from .paths import SPACING, Driver
+from .people import Walker
 from .town import Town
 from .traffic import Traffic
 
@@ -61,9 +63,7 @@ def _run(net: Network, cast: Cast, duration: float) -> tuple[np.ndarray, np.ndar
     steps = int(round(duration / DT)) + 1
     for k in range(-int(round(WARM_UP / DT)), steps):
         if k >= 0:
-            rows.append(
-                (np.where(traffic.active, traffic.s, np.nan), np.where(traffic.active, traffic.v, np.nan))
-            )
+            rows.append((np.where(traffic.active, traffic.s, np.nan), np.where(traffic.active, traffic.v, np.nan)))
         traffic.step()
     return np.stack([s for s, _ in rows]), np.stack([v for _, v in rows])
 
@@ -72,17 +72,9 @@ def _assemble(cast: Cast, s: np.ndarray, speed: np.ndarray) -> Drive:
     time = np.arange(len(s)) * DT
     columns = [_driver_poses(d, s[:, i], ego=i == 0) for i, d in enumerate(cast.drivers)]
     columns += [np.tile(pose, (len(s), 1)) for pose, _ in cast.parked]
-    for walker in cast.walkers:
-        along = walker.along(time)
-        line = walker.line
-        grid = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-        step = np.gradient(line, axis=0)
-        yaw = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
-        columns.append(np.column_stack([np.interp(along, grid, x) for x in (line[:, 0], line[:, 1], yaw)]))
+    columns += [_walker_poses(walker, time) for walker in cast.walkers]
     size = [d.size for d in cast.drivers] + [x for _, x in cast.parked] + [w.size for w in cast.walkers]
-    kind = (
-        [d.kind for d in cast.drivers] + [Kind.CAR] * len(cast.parked) + [Kind.PEDESTRIAN] * len(cast.walkers)
-    )
+    kind = [d.kind for d in cast.drivers] + [Kind.CAR] * len(cast.parked) + [Kind.PEDESTRIAN] * len(cast.walkers)
     names = ["ego"] + [f"{d.kind.name.lower()}-{i:02d}" for i, d in enumerate(cast.drivers) if i]
     names += [f"parked-{i:02d}" for i in range(len(cast.parked))]
     names += [f"pedestrian-{i:02d}" for i in range(len(cast.walkers))]
@@ -100,6 +92,11 @@ def _driver_poses(driver: Driver, s: np.ndarray, ego: bool) -> np.ndarray:
     ahead = spline(s, 1) if ego else spline(s + driver.axles[0]) - rear
     ahead /= np.hypot(*ahead.T)[:, None]
     return np.column_stack([rear + driver.axles[1] * ahead, np.arctan2(ahead[:, 1], ahead[:, 0])])
+
+
+def _walker_poses(walker: Walker, time: np.ndarray) -> np.ndarray:
+    along, grid, yaw = walker.along(time), curves.lengths(walker.line), curves.yaws(walker.line)
+    return np.column_stack([np.interp(along, grid, x) for x in (*walker.line.T, yaw)])
 
 
 def _offenders(net: Network, drive: Drive) -> set[int]:
@@ -166,8 +163,9 @@ def tags(net: Network, drive: Drive) -> tuple[str, ...]:
     """What the ego meets in the log."""
     ego, s, speed = drive.cast.drivers[0], drive.s[:, 0], drive.speed[:, 0]
     connector = net.lanes[ego.path.lanes[1]]
-    out = [{"left": "left_turn", "right": "right_turn", "straight": "crossing_straight"}[connector.turn]]
     to_line = ego.path.starts[1] - (s + ego.front)
+    turns = {"left": "left_turn", "right": "right_turn", "straight": "crossing_straight"}
+    out = [turns[connector.turn]] if to_line[-1] < 0 else []
     plan = drive.cast.plans[connector.crossing]
     red = np.array([plan.light(connector.arm, k * DT) == Light.RED for k in range(len(s))])
     if (red & (speed < 3.0) & (to_line > 0) & (to_line < 15)).any():
@@ -194,8 +192,6 @@ def _meetings(drive: Drive, speed: np.ndarray) -> list[str]:
             "cyclist_ahead": (ahead & along & cycles).sum(0).max(initial=0) > 15,
             "crossing_traffic": (ahead & across & ~walks & ~cycles).any(),
             "pedestrian_crossing": ((x > 2) & (x < 18) & (np.abs(y) < 2.5) & across & walks).any(),
-            "oncoming_traffic": (
-                (x > 3) & (x < 30) & (np.abs(y) < 7) & (np.abs(turn) > 2.6) & ~walks & (v > 2)
-            ).any(),
+            "oncoming_traffic": ((x > 3) & (x < 30) & (np.abs(y) < 7) & (np.abs(turn) > 2.6) & ~walks & (v > 2)).any(),
         }
     return [name for name, is_so in found.items() if is_so]

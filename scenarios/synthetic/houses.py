@@ -35,9 +35,7 @@ class Stage:
     rings: list[np.ndarray] = field(default_factory=list)  # (n, 2) counter-clockwise
     materials: list[Material] = field(default_factory=list)
     heights: list[float] = field(default_factory=list)
-    props: list[tuple[Prop, float, float, float, float, float]] = field(
-        default_factory=list
-    )  # x y yaw width height
+    props: list[tuple[Prop, float, float, float, float, float]] = field(default_factory=list)  # x y yaw width height
 
     def build(self, corners: np.ndarray, material: Material, height: float) -> None:
         ring = shapely.geometry.polygon.orient(shapely.Polygon(corners)).exterior
@@ -73,9 +71,7 @@ class Site:
 
     def tree(self, place: np.ndarray) -> None:
         height = self.rng.uniform(4.5, 10.0)
-        self.stage.put(
-            Prop.TREE, place, self.rng.uniform(0, 6.28), height * self.rng.uniform(0.45, 0.65), height
-        )
+        self.stage.put(Prop.TREE, place, self.rng.uniform(0, 6.28), height * self.rng.uniform(0.45, 0.65), height)
 
 
 def build_row(site: Site, street: Street, side: int, storeys: float) -> None:
@@ -123,9 +119,7 @@ def _house(site: Site, lot: np.ndarray, storeys: float) -> float:
             lot = lot + push * back
             break
     for start, end, depth in _FITS:
-        fit = lot[0] + np.array([[start, 0], [end, 0], [end, depth], [start, depth]]) @ np.stack(
-            [along, deep]
-        )
+        fit = lot[0] + np.array([[start, 0], [end, 0], [end, depth], [start, depth]]) @ np.stack([along, deep])
         area = (end - start) * depth * np.hypot(*along) * np.hypot(*deep)
         if area > 40 and site.take(fit):
             floors = max(1, round(storeys + site.rng.normal(0, 0.9)))
@@ -162,6 +156,4 @@ def _garden(site: Site, street: Street, side: int, s: float, wide: float, near: 
         if rng.random() < 0.6:
             site.tree(place)
         else:
-            site.stage.put(
-                Prop.BUSH, place, rng.uniform(0, 6.28), rng.uniform(1.0, 2.2), rng.uniform(0.7, 1.6)
-            )
+            site.stage.put(Prop.BUSH, place, rng.uniform(0, 6.28), rng.uniform(1.0, 2.2), rng.uniform(0.7, 1.6))

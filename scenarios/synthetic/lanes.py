@@ -120,9 +120,7 @@ def _find_conflicts(net: Network, number: int) -> None:
 
 def neighbours(net: Network) -> list[tuple[int, int, int]]:
     """(lane, other, side) of the lanes beside each other in one direction; side +1 is left."""
-    by_place = {
-        (lane.street, lane.forward, lane.place): i for i, lane in enumerate(net.lanes) if lane.street >= 0
-    }
+    by_place = {(lane.street, lane.forward, lane.place): i for i, lane in enumerate(net.lanes) if lane.street >= 0}
     out = []
     for (street, forward, place), i in by_place.items():
         for other, side in ((place - 1, 1), (place + 1, -1)):

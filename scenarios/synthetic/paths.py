@@ -52,9 +52,7 @@ class Driver:
         return self.size[0] / 2 - self.axles[1]
 
 
-def make_path(
-    net: Network, lanes: list[int], left: float = 0.0, eager: float = 1.0, cap: float = 99.0
-) -> Path:
+def make_path(net: Network, lanes: list[int], left: float = 0.0, eager: float = 1.0, cap: float = 99.0) -> Path:
     """A smooth line along connected lanes, `left` metres beside their centres, no faster than `cap` [m/s]."""
     points, starts, limits, s = [], [], [], 0.0
     for i in lanes:

@@ -42,7 +42,7 @@ def stroll(rng: np.random.Generator, town: Town, near: np.ndarray, count: int) -
     starts = [np.arange(0, curves.lengths(line)[-1], 9.0) for line in lines]
     spots = np.concatenate([curves.at(line, s) for line, s in zip(lines, starts, strict=True)])
     places = [(k, s) for k, each in enumerate(starts) for s in each]
-    close = np.flatnonzero(curves.distance(spots, near[::8]) < 70)
+    close = np.flatnonzero(curves.distance(spots, near) < 70)
     walkers = []
     for index in rng.permutation(close)[:count]:
         k, s = places[index]
@@ -83,9 +83,7 @@ def _leg(rng: np.random.Generator, loops: list[np.ndarray], start: np.ndarray) -
     return curves.at(loop, (s + way * np.arange(0.5, 30.0, 0.5)) % curves.lengths(loop)[-1])
 
 
-def windows(
-    town: Town, crossers: list[tuple[tuple[int, int], Walker]]
-) -> dict[int, list[tuple[float, float]]]:
+def windows(town: Town, crossers: list[tuple[tuple[int, int], Walker]]) -> dict[int, list[tuple[float, float]]]:
     """Lane -> times between which someone is on the crosswalk in front of it."""
     net, walks = town.net, town.walks
     out: dict[int, list[tuple[float, float]]] = {}
@@ -98,7 +96,5 @@ def windows(
             for lane in lanes:
                 place = float((net.lanes[lane].line[tip] - start) @ ahead)
                 first, last = max(place - _CLEAR, 0.0), min(place + _CLEAR, span)
-                out.setdefault(lane, []).append(
-                    (walker.go + first / walker.pace, walker.go + last / walker.pace)
-                )
+                out.setdefault(lane, []).append((walker.go + first / walker.pace, walker.go + last / walker.pace))
     return out

@@ -56,9 +56,7 @@ def _line_kerb(site: Site, street: Street, side: int) -> None:
         _at_kerb(site, street, side, s, Prop.SIGN, 0.7, 2.6)
 
 
-def _at_kerb(
-    site: Site, street: Street, side: int, s: float, prop: Prop, width: float, height: float
-) -> None:
+def _at_kerb(site: Site, street: Street, side: int, s: float, prop: Prop, width: float, height: float) -> None:
     place, yaw = street.pose(s, side * (street.edge(side, s) + 0.65))
     if not shapely.contains_xy(site.road, *place):
         faces = yaw + (np.pi if side < 0 else 0.0)  # signs face the traffic of their side

@@ -39,9 +39,7 @@ class Hills:
         return -np.arctan(rise / (2 * reach)), np.arctan(lean / (2 * reach))
 
 
-def raise_hills(
-    rng: np.random.Generator, bounds: tuple[float, float, float, float], cell: float = 2.0
-) -> Hills:
+def raise_hills(rng: np.random.Generator, bounds: tuple[float, float, float, float], cell: float = 2.0) -> Hills:
     """Five long waves, a few metres high in all; slopes stay below about 6 %."""
     low, high = np.array(bounds[:2]) - 60, np.array(bounds[2:]) + 60
     x = np.arange(low[0], high[0] + cell, cell)
@@ -102,22 +100,16 @@ def paint(streets: list[Street], net: Network, yellow: bool) -> list[tuple[np.nd
         centre = curves.cut(street.line, *street.span, 2.0)
         busy = street.lanes > 1 or street.limit > 12
         solid, dashed = (
-            (Marking.DOUBLE_YELLOW, Marking.DASHED_YELLOW)
-            if yellow
-            else (Marking.SOLID_WHITE, Marking.DASHED_WHITE)
+            (Marking.DOUBLE_YELLOW, Marking.DASHED_YELLOW) if yellow else (Marking.SOLID_WHITE, Marking.DASHED_WHITE)
         )
         lines += _split(street, centre, 0.0, solid if busy else dashed, solid)
         for side in (-1, 1):
             for k in range(1, street.lanes):
-                lines += _split(
-                    street, centre, side * k * street.width, Marking.DASHED_WHITE, Marking.SOLID_WHITE
-                )
+                lines += _split(street, centre, side * k * street.width, Marking.DASHED_WHITE, Marking.SOLID_WHITE)
             if street.has_parking(side):
                 part = curves.cut(street.line, *street.parked_span, 2.0)
                 lines.append((curves.shift(part, side * street.half), Marking.SOLID_WHITE))
-    return lines + [
-        (_stop_line(lane), Marking.STOP_LINE) for lane in net.lanes if lane.street >= 0 and lane.successors
-    ]
+    return lines + [(_stop_line(lane), Marking.STOP_LINE) for lane in net.lanes if lane.street >= 0 and lane.successors]
 
 
 def _split(street: Street, centre: np.ndarray, left: float, middle: Marking, ends: Marking) -> list:

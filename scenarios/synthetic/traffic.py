@@ -1,8 +1,8 @@
 """Drivers on the lane graph: IDM on fixed paths, traffic lights, right of way by reservation, crosswalks.
 
-A driver may enter a crossing only with a reservation, and two reservations never share a conflict zone, so that the
-log is free of collisions by construction; straight and right turns ask before left turns. IDM: Treiber, Hennecke,
-Helbing 2000.
+A driver may enter a crossing only with a reservation, and two reservations never share a conflict zone: nearly all
+collisions are ruled out before they are looked for. Straight and right turns ask before left turns. IDM: Treiber,
+Hennecke, Helbing 2000.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ class Traffic:
     drivers: list[Driver]
     windows: dict[int, list[tuple[float, float]]]
     time: float
-    held: dict[int, dict[int, tuple[int, float]]] = field(
-        default_factory=dict
-    )  # crossing -> driver -> connector, its end
+    held: dict[int, dict[int, tuple[int, float]]] = field(default_factory=dict)
+    """Reservations: crossing -> driver -> connector and where it begins on the driver's path."""
 
     def __post_init__(self) -> None:
         n, most = len(self.drivers), max(len(d.path.lanes) for d in self.drivers)
@@ -46,16 +45,8 @@ class Traffic:
         self.offset = np.full((n, len(self.net.lanes)), np.nan)  # arc length on path i at which lane l begins
         self.shared = np.full((n, len(self.net.lanes)), np.inf)  # how far lane l counts as path i's own
         self.gates: list[list[tuple[float, int]]] = []  # connectors on each path: start, connector
-        for i, driver in enumerate(self.drivers):
-            path = driver.path
-            self.starts[i, : len(path.lanes)], self.lane[i, : len(path.lanes)] = path.starts, path.lanes
-            self.gates.append([])
-            for start, lane in zip(path.starts, path.lanes, strict=True):
-                self.offset[i, lane] = start
-                if self.net.lanes[lane].crossing >= 0:
-                    self.gates[i].append((float(start), lane))
-                    for other, apart in self.net.parting[lane].items():
-                        self.offset[i, other], self.shared[i, other] = start, apart
+        for i in range(n):
+            self._lay_out(i)
         self.profile = np.full((n, max(len(d.path.speed) for d in self.drivers)), 0.1)
         for i, driver in enumerate(self.drivers):
             self.profile[i, : len(driver.path.speed)] = driver.path.speed
@@ -67,6 +58,17 @@ class Traffic:
                 lane = self.net.lanes[connector]
                 if self.plans[lane.crossing].light(lane.arm, self.time) != Light.GREEN:
                     self.v[i] = min(self.v[i], np.sqrt(2 * 1.2 * max(dist - 2, 0)))
+
+    def _lay_out(self, i: int) -> None:
+        path = self.drivers[i].path
+        self.starts[i, : len(path.lanes)], self.lane[i, : len(path.lanes)] = path.starts, path.lanes
+        self.gates.append([])
+        for start, lane in zip(path.starts, path.lanes, strict=True):
+            self.offset[i, lane] = start
+            if self.net.lanes[lane].crossing >= 0:
+                self.gates[i].append((float(start), lane))
+                for other, apart in self.net.parting[lane].items():
+                    self.offset[i, other], self.shared[i, other] = start, apart
 
     def step(self) -> None:
         """One step of DT for everyone."""
@@ -162,9 +164,7 @@ class Traffic:
             return False
         if i in held:
             return True
-        if any(j not in held for j in before) or self._occupied(
-            self._source(i, connector), dist + 6.0, self.v[i]
-        ):
+        if any(j not in held for j in before) or self._occupied(self._source(i, connector), dist + 6.0, self.v[i]):
             return False
         if any(other in self.net.conflicts[connector] for other, _ in held.values()):
             return False

@@ -26,9 +26,7 @@ def axle_origin(drive: Drive, hills: Hills) -> np.ndarray:
     """The rear axle (3,) of the ego's first pose, town coordinates."""
     x, y, yaw = drive.poses[0, 0]
     pitch, roll = hills.tilt(np.array([x, y]), np.array(yaw))
-    turn = rotation_from_euler(
-        *(torch.tensor(float(a), dtype=torch.float64) for a in (yaw, pitch, roll))
-    ).numpy()
+    turn = rotation_from_euler(*(torch.tensor(float(a), dtype=torch.float64) for a in (yaw, pitch, roll))).numpy()
     return np.array([x, y, hills.height(np.array([x, y]))]) - EGO.rear_axle_to_center * turn[:, 0]
 
 
@@ -92,9 +90,7 @@ def scenery(stage: Stage, hills: Hills, origin: np.ndarray) -> Scenery:
     props = np.array([p[1:] for p in stage.props])
     xyz = np.column_stack([props[:, :2], hills.height(props[:, :2])]) - origin
     return Scenery(
-        Polylines.of(
-            [torch.from_numpy(r - origin[:2]) for r in stage.rings], [int(m) for m in stage.materials]
-        ),
+        Polylines.of([torch.from_numpy(r - origin[:2]) for r in stage.rings], [int(m) for m in stage.materials]),
         _float(np.array(base)),
         _float(np.array(height)),
         _float(xyz),
