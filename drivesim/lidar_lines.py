@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from .types import Marking
 
 
-def traced(
-    points: np.ndarray, step: float, width: float, shortest: float, longest: float = 200.0
-) -> list[np.ndarray]:
+def traced(points: np.ndarray, step: float, width: float, shortest: float, longest: float = 200.0) -> list[np.ndarray]:
     """Lines (n, 3) through points (N, 3), longer than `shortest` metres.
 
     From the place with most points on, a line grows to both ends as long as the next `step` metres hold points within
@@ -20,8 +19,7 @@ def traced(
     """
     if len(points) == 0:
         return []
-    cell = np.floor(points[:, :2] / (width / 2)).astype(np.int64)
-    _, first, count = np.unique(cell, axis=0, return_index=True, return_counts=True)
+    first, count = _occupied(points, width / 2)
     cloud = points[first].astype(float)
     tree, free = cKDTree(cloud[:, :2]), np.ones(len(cloud), bool)
     lines = []
@@ -35,6 +33,13 @@ def traced(
         if np.hypot(*np.diff(line[:, :2], axis=0).T).sum() >= shortest:
             lines.append(line)
     return lines
+
+
+def _occupied(points: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each square cell that holds points (N, 2+): the first of them and how many."""
+    column, row = (np.floor(points[:, i] / cell).astype(np.int64) for i in (0, 1))
+    _, first, count = np.unique((row << 32) + column, return_index=True, return_counts=True)
+    return first, count
 
 
 def _trace(cloud: np.ndarray, tree: cKDTree, free, seed: int, step: float, width: float, steps: int) -> np.ndarray:
@@ -72,7 +77,8 @@ def _grow(cloud, tree, free, start, direction, step: float, width: float, steps:
 
 def painted_lines(points: np.ndarray) -> list[np.ndarray]:
     """Lines (n, 3) of a metre or more through points (N, 3) on paint; every dash is a line of its own."""
-    return traced(points, step=0.5, width=0.2, shortest=1.0)
+    lines = traced(points, step=0.5, width=0.2, shortest=1.0)
+    return [gaussian_filter1d(line, min(len(line) / 4, 3.0), axis=0, mode="nearest") for line in lines]
 
 
 def paint_kinds(lines: Sequence[np.ndarray], paths: Sequence[np.ndarray], reach: float = 6.0) -> list[int]:
@@ -107,11 +113,11 @@ def straight(lines: Sequence[np.ndarray], points: np.ndarray, width: float = 0.2
     if not lines or not len(points):
         return []
     kept = []
-    cells = np.unique(np.floor(points[:, :2] / 0.2).astype(np.int64), axis=0) * 0.2 + 0.1
-    tree = cKDTree(cells)
+    tree = cKDTree(points[_occupied(points, 0.2)[0], :2])
     for line in lines:
-        dense = np.concatenate([np.linspace(a, b, 4, endpoint=False) for a, b in zip(line[:-1, :2], line[1:, :2], strict=True)])
-        inner, outer = (len({i for near in tree.query_ball_point(dense, r) for i in near}) for r in (width, 4 * width))
+        along = [np.linspace(a, b, 4, endpoint=False) for a, b in zip(line[:-1, :2], line[1:, :2], strict=True)]
+        near = [tree.query_ball_point(np.concatenate(along), r) for r in (width, 4 * width)]
+        inner, outer = (len({i for found in n for i in found}) for n in near)
         if inner > outer - inner:
             kept.append(line)
     return kept

@@ -94,19 +94,15 @@ class Grid:
 
     def centers(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """(n, 2) of cells."""
-        return np.stack(
-            [self.origin[0] + (columns + 0.5) * self.cell, self.origin[1] + (rows + 0.5) * self.cell], -1
-        )
+        return np.stack([self.origin[0] + (columns + 0.5) * self.cell, self.origin[1] + (rows + 0.5) * self.cell], -1)
 
     def covered(self, boxes: np.ndarray, margin: float = 0.0) -> Mask:
         """Cells under boxes (n, 5): x, y, yaw, length, width [m, rad], widened by `margin` to all sides."""
         points = []
         for x, y, yaw, length, width in boxes:
-            u, v = (
-                np.arange(-h, h + self.cell / 2, self.cell / 2)
-                for h in ((length / 2 + margin), (width / 2 + margin))
-            )
-            u, v = (a.ravel() for a in np.meshgrid(u, v))
+            half = length / 2 + margin, width / 2 + margin
+            u, v = np.meshgrid(*(np.arange(-h, h + self.cell / 2, self.cell / 2) for h in half))
+            u, v = u.ravel(), v.ravel()
             c, s = np.cos(yaw), np.sin(yaw)
             points.append(np.stack([x + c * u - s * v, y + s * u + c * v], 1))
         return self.count(np.concatenate(points)) > 0 if points else np.zeros(self.shape, bool)
@@ -121,11 +117,7 @@ class Grid:
         runs = shapely.box(x + first * self.cell, low, x + last * self.cell, low + self.cell)
         area = shapely.union_all(runs)
         if smooth:
-            area = (
-                area.buffer(smooth, join_style="mitre")
-                .simplify(1.2 * self.cell)
-                .buffer(-smooth, join_style="mitre")
-            )
+            area = area.buffer(smooth, join_style="mitre").simplify(1.2 * self.cell).buffer(-smooth, join_style="mitre")
         return area
 
 
@@ -233,9 +225,7 @@ def _solid(cloud: Cloud, ground: Ground, grid: Grid) -> Mask:
     return grid.count(xyz[(height > 0.3) & (height < 2.0)]) >= 3
 
 
-def _level(
-    cloud: Cloud, ground: Ground, grid: Grid, driven: Sequence[np.ndarray], reach: float = 8.0
-) -> Mask:
+def _level(cloud: Cloud, ground: Ground, grid: Grid, driven: Sequence[np.ndarray], reach: float = 8.0) -> Mask:
     """Without classes: flat cells, linked to where vehicles drove without a kerb in between and `reach` at most off."""
     floor = cloud.xyz[np.abs(height_above(ground, cloud.xyz)) < 0.12]
     low, high = (grid.reduce(floor, floor[:, 2], f) for f in (np.minimum, np.maximum))

@@ -37,8 +37,8 @@ def scenery_of(cloud: Cloud, ground: Ground, drivable: BaseGeometry, path: np.nd
         lines = straight(wall_lines(points.tall()), points.xyz)
         near = points.beside(lines)
         building, plant = points.of(near), points.of(~near)
-    _walls(built, building, storey=1.5)
-    _walls(built, static, storey=0.5)
+    _walls(built, building, storey=1.5, below=6.0)  # parked cars and trees hide the foot of many a house
+    _walls(built, static, storey=0.5, below=2.0)
     _poles(built, static)
     _boards(built, static)
     _plants(built, plant)
@@ -59,9 +59,9 @@ class _Points:
     def of(self, mask: Mask) -> _Points:
         return _Points(self.grid, self.xyz[mask], self.height[mask])
 
-    def tall(self) -> np.ndarray:
-        """Points (n, 3) of columns that reach from below 2 m to a metre or more above the ground."""
-        column = (self.count >= 3) & (self.low < 2.0) & (self.high > 1.0)
+    def tall(self, below: float = 2.0) -> np.ndarray:
+        """Points (n, 3) of columns that reach from `below` some height to a metre or more above the ground."""
+        column = (self.count >= 3) & (self.low < below) & (self.high > 1.0)
         return self.xyz[column.ravel()[self.flat]]
 
     def beside(self, lines: list[np.ndarray], reach: float = 0.5) -> Mask:
@@ -82,7 +82,8 @@ class _Place:
 
     def __init__(self, grid: Grid, ground: Ground, drivable: BaseGeometry, path: np.ndarray) -> None:
         self.grid, self.ground, self.path = grid, ground, path
-        self.road = drivable.buffer(-0.3)
+        self.road = drivable.buffer(-0.3)  # for what stands on a point
+        self.lane = drivable.buffer(-1.2)  # for walls, which the border of the drivable area may touch
         shapely.prepare(self.road)
         rows, columns = np.indices(grid.shape)
         xy = grid.centers(rows.ravel(), columns.ravel())
@@ -129,16 +130,14 @@ class _Built:
         props = torch.tensor(np.array(self.props).reshape(-1, 7), dtype=torch.float32)
         footprints = Polylines.of([torch.from_numpy(r) for r in self.rings], [int(k) for k in prisms[:, 2]])
         base, height = (torch.tensor(prisms[:, i], dtype=torch.float32) for i in (0, 1))
-        return Scenery(
-            footprints, base, height, props[:, :3], props[:, 3], props[:, 4:6], props[:, 6].to(torch.int64)
-        )
+        return Scenery(footprints, base, height, props[:, :3], props[:, 3], props[:, 4:6], props[:, 6].to(torch.int64))
 
 
-def _walls(built: _Built, points: _Points, storey: float) -> None:
+def _walls(built: _Built, points: _Points, storey: float, below: float) -> None:
     """Walls along traced lines, in pieces of one height each, in whole `storey`s [m]."""
     place = built.place
-    roof = _roof(points, place.view)
-    for line in wall_lines(points.tall()):
+    roof = _roof(points, place.view, 2 * storey)
+    for line in wall_lines(points.tall(below)):
         line = _resampled(shapely.LineString(line[:, :2]).simplify(0.2))
         height = ndimage.median_filter(place.at(roof, (line[:-1] + line[1:]) / 2), 5, mode="nearest")
         steps = np.maximum(np.rint(height / storey), 1).astype(int)
@@ -149,16 +148,15 @@ def _walls(built: _Built, points: _Points, storey: float) -> None:
             shape = shapely.LineString(piece).simplify(0.05).buffer(THICK / 2, cap_style="flat", join_style="mitre")
             house = storey > 1 and tall > 2.5
             material = Material.FACADE if house else Material.FENCE if tall <= 3 and storey < 1 else Material.CONCRETE
-            built.prism(shape.difference(place.road), float(place.at(place.z, piece).min()), tall, material)
+            built.prism(shape.difference(place.lane), float(place.at(place.z, piece).min()), tall, material)
 
 
-def _roof(points: _Points, view: np.ndarray) -> np.ndarray:
-    """Height of what stands around each cell; where it leaves the lidar's view, that of the same wall farther on."""
+def _roof(points: _Points, view: np.ndarray, reach: float) -> np.ndarray:
+    """Height of what stands within `reach` of each cell; where that leaves the view, that of the wall farther on."""
     high = np.where(points.count > 0, points.high, 0.0)
     cut = (high > view - 1.5) & (high > 1.5)
-    roof = ndimage.maximum_filter(high, round(3 / CELL))
-    beyond = ndimage.maximum_filter(np.where(cut, 0.0, high), round(16 / CELL))
-    return np.where(ndimage.maximum_filter(cut, 3), np.maximum(roof, beyond), roof)
+    roof = ndimage.maximum_filter(high, max(round(reach / CELL), 3))
+    return np.where(ndimage.maximum_filter(cut, 3), ndimage.maximum_filter(high, round(24 / CELL)), roof)
 
 
 def _resampled(line: shapely.LineString, spacing: float = 1.0) -> np.ndarray:
@@ -173,7 +171,10 @@ def _clusters(points: _Points, mask: Mask) -> list[tuple[np.ndarray, np.ndarray]
     owner = label.ravel()[points.flat]
     order = np.argsort(owner, kind="stable")
     starts = np.searchsorted(owner[order], np.arange(1, n + 2))
-    cells = [np.argwhere(label[where] == i + 1) + [s.start for s in where] for i, where in enumerate(ndimage.find_objects(label))]
+    cells = [
+        np.argwhere(label[where] == i) + [s.start for s in where]
+        for i, where in enumerate(ndimage.find_objects(label), 1)
+    ]
     return [(cells[i], order[starts[i] : starts[i + 1]]) for i in range(n)]
 
 
@@ -185,7 +186,7 @@ def _poles(built: _Built, points: _Points) -> None:
             continue
         trunk = points.xyz[own[points.height[own] < 2.5], :2].astype(float)
         if len(trunk) > 3 and trunk.std(0).max() < 0.3:
-            width = float(np.clip(3 * np.hypot(*trunk.std(0)), 0.08, 0.5))
+            width = float(np.clip(2.5 * np.hypot(*trunk.std(0)), 0.08, 0.4))
             built.prop(trunk.mean(0), 0.0, width, float(top), Prop.POLE)
 
 
@@ -196,7 +197,7 @@ def _boards(built: _Built, points: _Points) -> None:
         low, high = (float(np.median(image[tuple(cells.T)])) for image in (points.low, points.high))
         if len(cells) >= 8 and high - low > 1.0:
             shape = shapely.MultiPoint(place.grid.centers(*cells.T)).minimum_rotated_rectangle.buffer(CELL / 3)
-            shape = shape if low > CLEAR else shape.difference(place.road)
+            shape = shape if low > CLEAR else shape.difference(place.lane)
             built.prism(shape, float(place.z[tuple(cells.T)].min()) + low, high - low, Material.CONCRETE)
 
 
@@ -210,7 +211,7 @@ def _plants(built: _Built, points: _Points) -> None:
         if tops.max() < LOW and np.ptp(cells, axis=0).max() * CELL > 4:
             mask = np.zeros(place.grid.shape, bool)
             mask[tuple(cells.T)] = True
-            shape = place.grid.polygons(mask).simplify(CELL).difference(place.road)
+            shape = place.grid.polygons(mask).simplify(CELL).difference(place.lane)
             base, height = float(place.z[tuple(cells.T)].min()), float(np.percentile(tops, 80))
             built.prism(shape, base, height, Material.HEDGE)
         else:
@@ -233,7 +234,10 @@ def _crowns(built: _Built, cells: np.ndarray, tops: np.ndarray) -> None:
         height = float(tops[owner == k].max())
         width = float(np.clip(2.3 * np.sqrt(len(own) / np.pi) * CELL, 0.6, 9.0))
         xy = built.place.grid.centers(*own.mean(0))
-        built.prop(xy, 0.0, width, height, Prop.TREE if height > LOW else Prop.BUSH)
+        if height > 3.5 * width:
+            built.prop(xy, 0.0, 0.2, height, Prop.POLE)
+        else:
+            built.prop(xy, 0.0, width, height, Prop.TREE if height > LOW else Prop.BUSH)
 
 
 def _signs(built: _Built, points: _Points) -> None:

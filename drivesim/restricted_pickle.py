@@ -36,9 +36,7 @@ def read_frame(path: Path, limit: int = LIMIT) -> dict[str, np.ndarray]:
     """A pickled pandas DataFrame as column name -> array (rows,)."""
     frame = read_pickle(path, limit)
     if not isinstance(frame, dict) or not all(isinstance(column, np.ndarray) for column in frame.values()):
-        raise InputError(
-            f"{path}: holds {type(frame).__name__} instead of a pandas DataFrame; download the file again"
-        )
+        raise InputError(f"{path}: holds {type(frame).__name__} instead of a pandas DataFrame; download the file again")
     return frame
 
 
@@ -54,9 +52,7 @@ def read_bytes(path: Path, limit: int = LIMIT) -> bytes:
     except (EOFError, zlib.error, OSError) as error:
         raise InputError(f"{path}: damaged or cut short ({error}); download it again") from None
     if len(data) > limit:
-        raise InputError(
-            f"{path}: unpacks to more than {limit} bytes; this is no file of the kind expected here"
-        )
+        raise InputError(f"{path}: unpacks to more than {limit} bytes; this is no file of the kind expected here")
     return data
 
 
@@ -225,9 +221,7 @@ class _Frame(_Sealed):
         for block in self.manager.blocks:
             values = np.atleast_2d(block.values.rebuild(seen))
             places = block.places
-            places = (
-                np.arange(len(names))[places.slice] if isinstance(places, _Slice) else places.rebuild(seen)
-            )
+            places = np.arange(len(names))[places.slice] if isinstance(places, _Slice) else places.rebuild(seen)
             columns.update(zip(places.tolist(), values, strict=True))
         if sorted(columns) != list(range(len(names))) or len({len(c) for c in columns.values()}) > 1:
             raise Refused("damaged pickle (the frame's columns do not fit its names)")

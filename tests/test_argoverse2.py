@@ -328,6 +328,14 @@ def test_wrong_roots_and_ids(tmp_path, written):
         Argoverse2(str(written)).load("other")
 
 
+def test_a_gap_in_the_poses_is_told(tmp_path):
+    log = write_log(tmp_path / "log")
+    rows = ego_rows(30)
+    write(log / "city_SE3_egovehicle.feather", [r for i, r in enumerate(rows) if not 20 < i < 50])
+    with pytest.raises(InputError, match=r"city_SE3_egovehicle.*at 1\.1 s"):
+        Argoverse2(str(log)).load("log")
+
+
 def test_boxes_of_another_log_are_refused(tmp_path):
     log = write_log(tmp_path / "log")
     rows = [{**row, "timestamp_ns": row["timestamp_ns"] + 10**12} for row in box_rows(30)]

@@ -91,6 +91,12 @@ def test_locate_and_at_invert():
     assert torch.allclose((back[:, 0] - xy).norm(dim=-1), lateral.abs(), atol=0.02)
 
 
+def test_routes_go_straight_on_beyond_their_ends():
+    padded = torch.cat([STRAIGHT[:, :50], STRAIGHT[:, 49:50].expand(-1, 20, -1)], 1)
+    s, lateral = locate(padded.expand(2, -1, -1), torch.tensor([[60.0, 2], [-5, -1]]))
+    assert s.tolist() == pytest.approx([60, -5]) and lateral.tolist() == pytest.approx([2, -1])
+
+
 def test_lights():
     stop, front = torch.tensor([[50.0, torch.inf]]), torch.tensor([40.0])
     gap = lambda light, v: float(red_gap(stop, front, torch.tensor([v]), torch.tensor([light, 3]), IDM()))  # noqa: E731

@@ -1,4 +1,4 @@
-"""The logged drives of people score clean, on the town and on two real formats: each false alarm would be a bug here."""
+"""The logged drives of people score clean, on the town and on two real formats: a false alarm would be a bug here."""
 
 from pathlib import Path
 
@@ -12,7 +12,6 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 ROOTS = {
     "argoverse2": SHARED / "argoverse2" / "sensor" / "val",
     "nuscenes": SHARED / "nuscenes",
-    "pandaset": SHARED / "pandaset",
 }
 
 

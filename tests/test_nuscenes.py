@@ -4,6 +4,7 @@ import json
 import math
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from PIL import Image
 
 from drivesim.errors import InputError, NotDrivable
 from drivesim.geometry import apply, invert
+from drivesim.loading import Track
 from drivesim.roadmap import RoadMap
 from drivesim.types import Kind, Marking
 from scenarios.nuscenes import NuScenes
 from scenarios.nuscenes.boxes import kind_of, smooth
+from scenarios.nuscenes.heights import climb, ground_under, heights
 from scenarios.nuscenes.raster import outline, read_window
 
 REAL = Path(__file__).parents[2] / "shared/data/nuscenes"
@@ -50,7 +53,7 @@ def frames(scene, count):
             data.append({"token": f"{token}-{channel}", "sample_token": token, "ego_pose_token": f"{token}-{channel}",
                          "calibrated_sensor_token": calibration, "timestamp": time + late, "fileformat": kind[:3],
                          "is_key_frame": True, "height": 900, "width": 1600, **own,
-                         "filename": f"samples/{channel}/{token}.{kind}"})  # fmt: skip
+                         "filename": f"samples/{channel}/n008__{channel}__{time + late}.{kind}"})  # fmt: skip
         yaw = math.radians(30)
         row = {"sample_token": token, "visibility_token": "", "attribute_tokens": [], "num_lidar_pts": 1,
                "num_radar_pts": 0, "prev": "", "next": ""}  # fmt: skip
@@ -116,9 +119,9 @@ def write(root, scenes=(("scene-0001", 9), ("scene-0002", 1)), picture=True):
 
 def write_files(root):
     """Photo and sweep of the second key frame."""
-    photo, sweep = (
-        root / f"samples/{c}/scene-0001-1.{k}" for c, k in (("CAM_FRONT", "jpg"), ("LIDAR_TOP", "pcd.bin"))
-    )
+    stamp = ZERO + 500_000
+    photo = root / f"samples/CAM_FRONT/n008__CAM_FRONT__{stamp + 20_000}.jpg"
+    sweep = root / f"samples/LIDAR_TOP/n008__LIDAR_TOP__{stamp}.pcd.bin"
     for path in (photo, sweep):
         path.parent.mkdir(parents=True)
     Image.new("RGB", (1600, 900), (30, 200, 30)).save(photo)
@@ -186,6 +189,39 @@ def test_smoothing_keeps_key_frames_rounds_corners_and_does_not_overshoot():
     assert smooth(time, np.column_stack([stop, *[0 * time] * 5]))[1][:, 0].max() <= 10 + 1e-9
     turn = np.column_stack([0 * time] * 3 + [np.array([3.0, -3.1] * 4 + [3.0])] + [0 * time] * 2)
     assert np.abs(np.diff(smooth(time, turn)[1][:, 3])).max() < 0.2, "yaw goes the short way round"
+
+
+def hill(pitch_seen, noise=0.0):
+    """An ego that climbs 6 % for 60 m, as nuScenes tells it: at height zero, boxes relative to it."""
+    time, still = np.arange(17) * 0.5, np.zeros(17)
+    x, true = 7.5 * time, 0.06 * 7.5 * time
+    ego = Track("ego", Kind.CAR, np.ones(3), time, np.column_stack([x, still, still]), still,
+                still - np.arctan(pitch_seen), still)  # fmt: skip
+    rng, parked = np.random.default_rng(1), []
+    for i in range(12):
+        z = 0.06 * 6 * i - true + noise * rng.standard_normal(17)
+        xyz = np.column_stack([still + 6 * i, still + (-1) ** i * 4, z])
+        parked.append(Track(str(i), Kind.CAR, np.ones(3), time, xyz, still, still, still))
+    return time, true, [ego, *parked]
+
+
+@pytest.mark.parametrize(
+    "pitch_seen", [0.06, 0.05], ids=["level sensor", "car that pitches by half a degree"]
+)
+def test_the_climb_is_rebuilt_from_what_stands_still(pitch_seen):
+    time, true, tracks = hill(pitch_seen, noise=0.05)
+    at, rise = climb(tracks)
+    assert np.abs(np.interp(time, at, rise) - true).max() < 0.15
+    lifted = [replace(t, xyz=t.xyz + np.outer(np.interp(t.time, at, rise), [0, 0, 1])) for t in tracks]
+    ground = ground_under(lifted)
+    places = np.column_stack([np.linspace(0, 60, 7), np.linspace(-4, 4, 7)])
+    assert np.abs(heights(ground, places) - 0.06 * places[:, 0]).max() < 0.2
+
+
+def test_without_boxes_the_climb_is_where_the_nose_points():
+    time, true, (ego, *_) = hill(0.06)
+    at, rise = climb([ego])
+    assert np.abs(np.interp(time, at, rise) - true).max() < 0.02
 
 
 def test_camera_and_files_that_exist(scenario):
@@ -418,8 +454,11 @@ def test_fingerprint_follows_tables_maps_and_options(tmp_path):
     before = source.fingerprint("scene-0001")
     assert before == source.load("scene-0001").fingerprint != source.fingerprint("scene-0002")
     assert before != NuScenes(str(tmp_path), width=800).fingerprint("scene-0001")
+    write_files(tmp_path)
+    swept = source.fingerprint("scene-0001")
+    assert before != swept, "scenery is made of sweeps"
     expansion(tmp_path)
-    assert before != source.fingerprint("scene-0001")
+    assert swept != source.fingerprint("scene-0001")
 
 
 def test_kinds_of_the_category_table():

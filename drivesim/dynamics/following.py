@@ -58,17 +58,25 @@ def uniform(line: Tensor) -> Tensor:
 
 
 def locate(points: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
-    """Arc length s (A,) and lateral offset (A,), left positive, of points (A, 2), each on its own route (A, P, 2)."""
+    """Arc length s (A,) and lateral offset (A,), left positive, of points (A, 2), each on its own route (A, P, 2).
+
+    Routes go straight on beyond both ends: s may be negative or more than the length.
+    """
     step = points[:, 1:] - points[:, :-1]
     relative = xy[:, None] - points[:, :-1]
     length = step.norm(dim=-1)
-    t = ((relative * step).sum(-1) / length.square().clamp_min(1e-9)).clamp(0, 1)
-    offset = relative - t[..., None] * step
-    best = offset.square().sum(-1).nan_to_num(torch.inf).argmin(-1, keepdim=True)
+    place = (relative * step).sum(-1) / length.square().clamp_min(1e-9)
+    distance = (relative - place.clamp(0, 1)[..., None] * step).square().sum(-1).nan_to_num(torch.inf)
+    last = ((length > 1e-6).sum(1, keepdim=True) - 1).clamp_min(0)  # what follows is padding
+    best = torch.minimum(distance.argmin(-1, keepdim=True), last)
     pick = lambda x: x.gather(1, best)[:, 0]  # noqa: E731
+    low = torch.where(best == 0, -torch.inf, 0.0)[:, 0]
+    high = torch.where(best == last, torch.inf, 1.0)[:, 0]
+    t = pick(place).clamp(low, high)
+    away = pick(relative[..., 0]) - t * pick(step[..., 0]), pick(relative[..., 1]) - t * pick(step[..., 1])
     cross = pick(step[..., 0] * relative[..., 1] - step[..., 1] * relative[..., 0])
-    lateral = pick(offset.norm(dim=-1)) * torch.where(cross < 0, -1.0, 1.0)
-    return SPACING * best[:, 0] + pick(t * length), lateral
+    lateral = torch.hypot(*away) * torch.where(cross < 0, -1.0, 1.0)
+    return SPACING * best[:, 0] + t * pick(length), lateral
 
 
 def at(points: Tensor, length: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,9 @@ import numba
 import numpy as np
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
-inlined = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)  # else records are copied per call
+inlined = numba.njit(
+    cache=True, nogil=True, error_model="numpy", forceinline=True
+)  # else records are copied per call
 
 NEAR = 0.05  # [m] nothing closer to the camera's plane is drawn
 

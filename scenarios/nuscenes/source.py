@@ -28,7 +28,11 @@ LICENCE = "CC BY-NC-SA 4.0 and the nuScenes terms of use (non-commercial), nusce
 
 @dataclass(frozen=True)
 class NuScenes:
-    """The scenes of a release under `root` (which holds v1.0-mini, v1.0-trainval or v1.0-test, samples and maps)."""
+    """The scenes of a release under `root` (which holds v1.0-mini, v1.0-trainval or v1.0-test, samples and maps).
+
+    Key frames at 2 Hz are joined to 10 Hz by splines through the annotated poses. The planar localisation of the data
+    set is given its height back (`heights.climb`); at step 0 and in x, y and all angles the world is the tables'.
+    """
 
     root: str
     version: str = ""  # "" takes the largest release that is there
@@ -85,6 +89,9 @@ class NuScenes:
         world, tracks = _tracks(tables, samples, recorded)
         steps = int(world.seconds(samples[-1]["timestamp"]) / DT + 1e-3) + 1
         agents = loading.assemble(tracks, steps, max_gap=MAX_GAP)
+        if not agents.valid[:, 0].all():
+            gap = int((~agents.valid[:, 0]).nonzero()[0])
+            raise InputError(f"{folder / 'ego_pose.json'}: {id} has no pose of the ego at {gap * DT:.1f} s")
         log = tables.get("log", scene["log_token"])
         picture = tables.get("map", log["map_token"])["picture"]
         vectors = folder.parent / "maps" / "expansion" / f"{log['location']}.json"

@@ -44,9 +44,7 @@ def read_cameras(
         photos = numbered(folder / name, "jpg", "jpeg", "png")
         intrinsics = _intrinsics(folder / name / "intrinsics.json")
         width, height = _size(photos, intrinsics)
-        camera = Camera(
-            name, width, height, torch.from_numpy(intrinsics), _mounting(ego, poses, axle), (), 10.0
-        )
+        camera = Camera(name, width, height, torch.from_numpy(intrinsics), _mounting(ego, poses, axle), (), 10.0)
         world_from_camera = poses.matrices()
         world_from_camera[:, :3, 3] -= origin
         cameras.append(camera)
@@ -62,9 +60,7 @@ def _mounting(ego: Poses, camera: Poses, axle: float) -> Tensor:
     """ego_from_camera (4, 4): the median over frames of where the camera sits at its own time stamps."""
     known = (camera.time >= ego.time[0] - 0.15) & (camera.time <= ego.time[-1] + 0.15)
     if not known.any():
-        raise InputError(
-            "the cameras' time stamps lie outside those of lidar/timestamps.json; leave this sequence out"
-        )
+        raise InputError("the cameras' time stamps lie outside those of lidar/timestamps.json; leave this sequence out")
     world_from_pose = ego.at(camera.time[known])
     relative = np.linalg.inv(world_from_pose) @ camera.matrices()[known]
     out = np.eye(4)

@@ -58,9 +58,7 @@ def read_tracks(files: Mapping[int, Path], poses: Poses, start: float) -> list[T
     families: dict[str, list[int]] = {}
     for i, uuid in enumerate(rows.uuid):
         families.setdefault(joined[uuid], []).append(i)
-    return [
-        _track(name, rows, members, beam, poses.time, start) for name, members in sorted(families.items())
-    ]
+    return [_track(name, rows, members, beam, poses.time, start) for name, members in sorted(families.items())]
 
 
 class _Rows:
@@ -82,9 +80,7 @@ class _Rows:
             raise InputError(f"{path}: its cuboids are not numbers; download it again") from None
         bad = np.flatnonzero(~np.isfinite(table).all(1) | (table[:, 3:6] <= 0).any(1))
         if len(bad):
-            raise InputError(
-                f"{path}: cuboid {uuid[bad[0]]} of frame {frame} has a pose or size that is no number"
-            )
+            raise InputError(f"{path}: cuboid {uuid[bad[0]]} of frame {frame} has a pose or size that is no number")
         self.uuid += [str(u) for u in uuid]
         self.label += [str(name) for name in label]
         self.frame += [frame] * len(table)
@@ -131,9 +127,7 @@ def _beam_times(poses: Poses, rows: _Rows) -> np.ndarray:
     return poses.time[frame] + np.where(np.array(rows.sensor) == 1, -SOLID, turning)
 
 
-def _track(
-    name: str, rows: _Rows, members: list[int], beam: np.ndarray, frames: np.ndarray, start: float
-) -> Track:
+def _track(name: str, rows: _Rows, members: list[int], beam: np.ndarray, frames: np.ndarray, start: float) -> Track:
     best: dict[int, int] = {}
     for i in members:
         other = best.get(rows.frame[i])
@@ -141,9 +135,7 @@ def _track(
             best[rows.frame[i]] = i
     chosen = [best[frame] for frame in sorted(best)]
     kept = chosen[:1]
-    for i in chosen[
-        1:
-    ]:  # an object that crosses the lidar's seam behind the car can be hit twice at one moment
+    for i in chosen[1:]:  # an object that crosses the lidar's seam behind the car can be hit twice at one moment
         if beam[i] - beam[kept[-1]] > 0.02:
             kept.append(i)
     table = np.array([rows.numbers[i] for i in kept])

@@ -65,9 +65,7 @@ def read_poses(folder: Path) -> Poses:
         raise InputError(f"{path}: holds no list of poses; download it again")
     values = np.array([_pose(path, i, row) for i, row in enumerate(rows)])
     if len(time) != len(values):
-        raise InputError(
-            f"{path}: {len(values)} poses but {len(time)} time stamps beside it; download both again"
-        )
+        raise InputError(f"{path}: {len(values)} poses but {len(time)} time stamps beside it; download both again")
     bad = np.flatnonzero(~np.isfinite(values).all(1) | (np.linalg.norm(values[:, 3:], axis=1) < 0.5))
     if len(bad):
         raise InputError(f"{path}: the pose of frame {bad[0]} is not a number; leave this sequence out")
@@ -79,9 +77,7 @@ def _pose(path: Path, frame: int, row: Any) -> list[float]:
         position, heading = row["position"], row["heading"]
         return [float(position[k]) for k in "xyz"] + [float(heading[k]) for k in "wxyz"]
     except (KeyError, TypeError, ValueError):
-        raise InputError(
-            f"{path}: frame {frame} has no readable position and heading; download it again"
-        ) from None
+        raise InputError(f"{path}: frame {frame} has no readable position and heading; download it again") from None
 
 
 def _floats(path: Path) -> np.ndarray:
@@ -92,9 +88,7 @@ def _floats(path: Path) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(time))
     late = np.flatnonzero(np.diff(time) <= 0) + 1
     if len(bad) or len(late):
-        raise InputError(
-            f"{path}: the time stamp of frame {[*bad, *late][0]} is missing or not after the one before"
-        )
+        raise InputError(f"{path}: the time stamp of frame {[*bad, *late][0]} is missing or not after the one before")
     return time
 
 

@@ -71,14 +71,10 @@ class PandaSet:
         start = float(poses.time[0]) - FORWARD
         steps = int((poses.time[-1] - start) / DT + 1e-6) + 1
         if steps < 3:
-            raise NotDrivable(
-                f"{folder}: {poses.time[-1] - poses.time[0]:.2f} s; a drive needs 0.3 s at least"
-            )
+            raise NotDrivable(f"{folder}: {poses.time[-1] - poses.time[0]:.2f} s; a drive needs 0.3 s at least")
         cuboids = numbered(folder / "annotations" / "cuboids", "pkl.gz", "pkl")
         if not cuboids:
-            raise InputError(
-                f"{folder / 'annotations' / 'cuboids'}: no cuboids in it; is the download complete?"
-            )
+            raise InputError(f"{folder / 'annotations' / 'cuboids'}: no cuboids in it; is the download complete?")
         others = read_tracks(cuboids, poses, start)
         street = read_street(folder, _lines(folder), poses, others, start)
         world_from_ego = _world_from_ego(poses.at(start + np.arange(steps) * DT), street.axle)
@@ -105,18 +101,12 @@ class PandaSet:
 
     def _sequences(self) -> dict[str, Path]:
         if not self.root:
-            raise InputError(
-                "scenarios.root is not given: name the folder that holds PandaSet's sequences (001, ...)"
-            )
+            raise InputError("scenarios.root is not given: name the folder that holds PandaSet's sequences (001, ...)")
         root = Path(self.root).expanduser()
         if not root.is_dir():
-            raise InputError(
-                f"{root}: no such folder; scenarios.root is the folder of PandaSet's sequences (001, ...)"
-            )
+            raise InputError(f"{root}: no such folder; scenarios.root is the folder of PandaSet's sequences (001, ...)")
         for folders in ([root], root.iterdir()):
-            found = {
-                p.resolve().name: p for p in folders if (p / "lidar").is_dir() and (p / "camera").is_dir()
-            }
+            found = {p.resolve().name: p for p in folders if (p / "lidar").is_dir() and (p / "camera").is_dir()}
             if found:
                 return found
         raise InputError(f"{root}: no PandaSet sequence (a folder like 001 with lidar and camera) in it")

@@ -12,8 +12,8 @@ import torch
 
 from drivesim.errors import InputError
 from drivesim.geometry import box_corners
-from drivesim.lidar_map import FLOOR, Cloud, Grid, Surface, drivable_area, ground_height
 from drivesim.lidar_lines import paint_kinds, painted_lines
+from drivesim.lidar_map import FLOOR, Cloud, Grid, Surface, drivable_area, ground_height
 from drivesim.lidar_scenery import scenery_of
 from drivesim.loading import Track, lanes_from_paths, rings
 from drivesim.types import VEHICLES, Agents, Map, Marking, Polylines, Scenery, is_kind
@@ -68,14 +68,10 @@ def read_street(folder: Path, lines: Path, poses: Poses, tracks: Sequence[Track]
     sweeps = {i: p for i, p in numbered(folder / "lidar", "pkl.gz", "pkl").items() if i < len(poses.time)}
     classes = numbered(folder / "annotations" / "semseg", "pkl.gz", "pkl")
     usable = [i for i in sweeps if i in classes] or list(sweeps)
-    usable = (
-        [usable[k] for k in np.unique(np.linspace(0, len(usable) - 1, SWEEPS).round().astype(int))]
-        if usable
-        else []
-    )
+    evenly = np.unique(np.linspace(0, len(usable) - 1, SWEEPS).round().astype(int)) if usable else ()
     parts, heights = [], []
     world_from_pose = poses.matrices()
-    for i in usable:
+    for i in (usable[k] for k in evenly):
         xyz = read_sweep(sweeps[i])
         surface = _surfaces(classes[i], len(xyz)) if i in classes else np.zeros(len(xyz), np.uint8)
         if i not in classes:
@@ -95,9 +91,7 @@ def read_street(folder: Path, lines: Path, poses: Poses, tracks: Sequence[Track]
 def _surfaces(path: Path, points: int) -> np.ndarray:
     (number,) = columns(path, "class")
     if len(number) != points:
-        raise InputError(
-            f"{path}: {len(number)} classes for {points} points of the sweep; download both again"
-        )
+        raise InputError(f"{path}: {len(number)} classes for {points} points of the sweep; download both again")
     table = np.full(256, int(Surface.IGNORED), np.uint8)
     for i, surface in _CLASSES.items():
         table[i] = int(surface)
@@ -106,15 +100,8 @@ def _surfaces(path: Path, points: int) -> np.ndarray:
 
 def _on_tracks(xyz: np.ndarray, tracks: Sequence[Track], time: float) -> np.ndarray:
     """Which points (n, 3) lie on or beside a road user (n,), where the sweep has no classes."""
-    boxes = [
-        [
-            *(np.interp(time, t.time, t.xyz[:, i]) for i in (0, 1)),
-            np.interp(time, t.time, np.unwrap(t.yaw)),
-            *t.size[:2],
-        ]
-        for t in tracks
-        if t.time[0] - 0.1 <= time <= t.time[-1] + 0.1
-    ]
+    seen = [t for t in tracks if t.time[0] - 0.1 <= time <= t.time[-1] + 0.1]
+    boxes = [[*(np.interp(time, t.time, v) for v in (*t.xyz.T[:2], np.unwrap(t.yaw))), *t.size[:2]] for t in seen]
     grid = Grid.around(xyz[:, :2].astype(float), 1.0, 0.25)
     flat, inside = grid.index(xyz)
     return inside & grid.covered(np.array(boxes).reshape(-1, 5), 0.2).ravel()[flat]
@@ -135,9 +122,7 @@ def _axle_height(cloud: Cloud, world_from_pose: np.ndarray) -> float:
     for reach in (0.3, 0.15, 0.08, 0.05):
         if len(road) < 50:
             return float("nan")
-        plane, *_ = np.linalg.lstsq(
-            np.column_stack([road[:, :2], np.ones(len(road))]), road[:, 2], rcond=None
-        )
+        plane, *_ = np.linalg.lstsq(np.column_stack([road[:, :2], np.ones(len(road))]), road[:, 2], rcond=None)
         road = road[np.abs(road[:, 2] - road[:, :2] @ plane[:2] - plane[2]) < reach]
     return -float(plane[2])
 
@@ -151,9 +136,7 @@ def _lane_lines(path: Path) -> tuple[np.ndarray, ...]:
         raise InputError(f"{path}: is no list of lines of x, y, z; download it again or delete it") from None
     bad = [i for i, line in enumerate(lines) if not np.isfinite(line).all()]
     if bad:
-        raise InputError(
-            f"{path}: line {bad[0]} has a point that is not a number; delete the file to go without"
-        )
+        raise InputError(f"{path}: line {bad[0]} has a point that is not a number; delete the file to go without")
     return tuple(line for line in lines if len(line) > 1)
 
 
@@ -176,11 +159,8 @@ def _boxes(log: Agents) -> np.ndarray:
 def _swept(log: Agents) -> shapely.Geometry:
     """The ground that the ego covered."""
     corners = box_corners(log.xy[:, 0], log.yaw[:, 0], log.size[:, 0]).double().numpy()
-    hulls = [
-        shapely.MultiPoint(np.concatenate(pair)).convex_hull
-        for pair in zip(corners[:-1], corners[1:], strict=True)
-    ]
-    return shapely.union_all(hulls)
+    pairs = np.concatenate([corners[:-1], corners[1:]], axis=1)
+    return shapely.union_all([shapely.MultiPoint(pair).convex_hull for pair in pairs])
 
 
 def _between(lines: Sequence[np.ndarray], paths: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from drivesim.rigs import rig
 from drivesim.types import Briefing, Scenario, Scene
 
 from . import world
-from .cast import EGO, draw_cast
+from .cast import EGO, draw_cast, draw_situation
 from .drives import Drive, record, tags
 from .town import Town
 
@@ -70,11 +70,14 @@ class Synthetic:
 
 
 def _drive(town: Town, seeds: np.random.SeedSequence, duration: float) -> Drive:
-    """The first of a row of drawn casts in which the ego gets through its crossing."""
-    for seed in seeds.spawn(40):
-        drive = record(town, draw_cast(np.random.default_rng(seed), town, duration), duration)
-        if drive is not None:
-            return drive
+    """The first of a row of drawn casts in which the ego gets on; another situation after every eight."""
+    for row in seeds.spawn(6):
+        situation = draw_situation(np.random.default_rng(row))
+        for seed in row.spawn(8):
+            cast = draw_cast(np.random.default_rng(seed), town, situation, duration)
+            drive = record(town, cast, duration)
+            if drive is not None:
+                return drive
     raise NotDrivable("no cast of this town lets the ego through its crossing: take another id or a longer duration")
 
 

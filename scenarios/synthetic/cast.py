@@ -38,7 +38,7 @@ Parked = tuple[np.ndarray, Size]  # x, y, yaw of the box; its size
 class Situation:
     turn: str
     red: bool  # the light ahead turns green only while the ego waits
-    leader: str  # "", "slow car" or "bicycle"
+    leader: str  # "", "car", "slow car" or "bicycle"
     walker: bool  # somebody crosses where the ego leads to
 
 
@@ -53,14 +53,13 @@ class Cast:
 
 def draw_situation(rng: np.random.Generator) -> Situation:
     turn = str(rng.choice(["left", "straight", "right"], p=[0.3, 0.4, 0.3]))
-    walker = turn != "straight" and rng.random() < 0.5
-    leader = "" if walker else str(rng.choice(["", "slow car", "bicycle"], p=[0.6, 0.25, 0.15]))
+    walker = turn != "straight" and rng.random() < 0.6
+    leader = "" if walker else str(rng.choice(["", "car", "slow car", "bicycle"], p=[0.4, 0.25, 0.2, 0.15]))
     return Situation(turn, bool(walker or rng.random() < 0.4), leader, walker)
 
 
-def draw_cast(rng: np.random.Generator, town: Town, duration: float) -> Cast:
-    """A situation for the ego at its first crossing, and everybody near its way."""
-    situation = draw_situation(rng)
+def draw_cast(rng: np.random.Generator, town: Town, situation: Situation, duration: float) -> Cast:
+    """The ego, set for a situation at its first crossing, and everybody near its way."""
     reach = 60.0 + 14.0 * (duration + WARM_UP)  # nobody comes to the end of a path this long within the log
     ego = _ego(rng, town.net, situation, reach)
     connector = town.net.lanes[ego.path.lanes[1]]
@@ -127,7 +126,8 @@ def _leader(rng: np.random.Generator, net: Network, ego: Driver, situation: Situ
         return []
     lanes = _wander(rng, net, first, reach, 0.7)
     kind = Kind.BICYCLE if situation.leader == "bicycle" else Kind.CAR
-    return [_driver(rng, net, lanes, s, kind, eager=rng.uniform(0.45, 0.6))]
+    eager = rng.uniform(0.45, 0.6) if situation.leader == "slow car" else rng.uniform(0.8, 1.0)
+    return [_driver(rng, net, lanes, s, kind, eager)]
 
 
 def _driver(rng: np.random.Generator, net: Network, lanes: list[int], s: float, kind: Kind, eager: float) -> Driver:
@@ -156,13 +156,17 @@ def _fill_streets(rng: np.random.Generator, town: Town, drivers: list[Driver], n
     wanted = len(drivers) + int(rng.integers(20, 38))
     kinds, shares = list(_FLEET), np.array([v[0] for v in _FLEET.values()])
     taken = {(d.path.lanes[0], d.s, d.size[0]) for d in drivers}
-    for index in rng.permutation(close):
+    ego = net.lanes[drivers[0].path.lanes[1]]
+    meets = {i for arm in ((ego.arm + 1) % 4, (ego.arm + 3) % 4) for i in net.inbound.get((ego.crossing, arm), ())}
+    chance = rng.random(len(close)) - [0.4 * (slots[k][0] in meets) for k in close]  # more on the ego's cross street
+    for index in close[np.argsort(chance)]:
         if len(drivers) >= wanted:
             break
         lane, s = slots[index]
         kind = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
         length = _FLEET[kind][1][1][0]
-        if s < length or any(k == lane and abs(s - p) < 8.0 + length + m for k, p, m in taken):
+        ahead = lane == drivers[0].path.lanes[0] and s > drivers[0].s  # whom the ego follows was drawn before
+        if ahead or s < length or any(k == lane and abs(s - p) < 8.0 + length + m for k, p, m in taken):
             continue
         long = kind in (Kind.BUS, Kind.TRUCK)
         lanes = _wander(rng, net, [lane], reach, 1.0 if long else 0.6)

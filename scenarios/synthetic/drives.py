@@ -188,7 +188,7 @@ def _meetings(drive: Drive, speed: np.ndarray) -> list[str]:
         along, across = np.abs(turn) < 0.5, (np.abs(np.sin(turn)) > 0.6) & (v > 1.0)
         slow = ahead & along & ~walks & (v < 7) & (v > 1) & (speed[:, None] > 1)
         found = {
-            "slow_leader": (slow & ~cycles).sum(0).max(initial=0) > 25,
+            "slow_leader": (slow & ~cycles).sum(0).max(initial=0) > 40,
             "cyclist_ahead": (ahead & along & cycles).sum(0).max(initial=0) > 15,
             "crossing_traffic": (ahead & across & ~walks & ~cycles).any(),
             "pedestrian_crossing": ((x > 2) & (x < 18) & (np.abs(y) < 2.5) & across & walks).any(),
