@@ -99,29 +99,41 @@ def _known(keys: Iterable[str]) -> None:
             raise InputError(f"{key}: no such option; {parts.among(key, names)}")
 
 
+_WITH_A_WORD = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--package", "-p", "--cfg", "-c",
+                "--info", "-i")  # fmt: skip
+"""Hydra's flags that a word follows."""
+
+
 def spell(argv: Iterable[str]) -> list[str]:
-    """The command line as Hydra wants it.
+    """The command line as Hydra wants it: every `key=value` as `_spelled`, then the flags."""
+    spelled: list[str] = []
+    flags: list[str] = []
+    for argument in argv:
+        follows = flags and flags[-1] in _WITH_A_WORD and "=" not in argument
+        if follows or argument.partition("=")[0] in _WITH_A_WORD or (argument[0:1] == "-" and "=" not in argument):
+            flags.append(argument)
+        else:
+            spelled += _spelled(argument)
+    return spelled + flags
+
+
+def _spelled(argument: str) -> list[str]:
+    """One `key=value` in Hydra's words.
 
     `group.option=value` becomes `++group.option=value`: options live in classes, which Hydra does not know;
     they are checked against the classes later. `planner=my.pkg:Mine` is short for
     `planner=custom planner.target=my.pkg:Mine`. Ids are quoted, or 0061 and 1e5 would be read as numbers.
     """
-    spelled = []
-    for argument in argv:
-        key, equals, value = argument.partition("=")
-        group, dot, _ = key.partition(".")
-        if key == "scenarios.ids" and not set(value) & set("'\""):
-            quoted = re.sub(r"[^\[\],]+", lambda match: f"'{match[0].strip()}'", value)
-            spelled.append(f"++{key}={quoted}")
-        elif equals and dot and group in parts.GROUPS:
-            spelled.append(f"++{argument}")
-        elif key == "planner" and ":" in value:
-            spelled += ["planner=custom", f"++planner.target={value}"]
-        elif equals and key.startswith("--"):
-            raise InputError(f"{argument}: options are written without dashes, {argument.lstrip('-')}")
-        else:
-            spelled.append(argument)
-    return spelled
+    key, equals, value = argument.partition("=")
+    if key.startswith("--"):
+        raise InputError(f"{argument}: options are written without dashes, {argument.lstrip('-')}")
+    if key == "planner" and ":" in value:
+        return ["planner=custom", f"++planner.target={value}"]
+    if key == "scenarios.ids" and not set(value) & set("'\""):
+        value = re.sub(r"[^\[\],]+", lambda match: f"'{match[0].strip()}'", value)
+    if equals and key.partition(".")[0] in parts.GROUPS and "." in key:
+        return [f"++{key}={value}"]
+    return [argument]
 
 
 def command(overrides: Sequence[str], folders: Sequence[Path], seed: int) -> str:

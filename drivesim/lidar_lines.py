@@ -27,12 +27,18 @@ def traced(points: np.ndarray, step: float, width: float, shortest: float, longe
         if not free[seed]:
             continue
         line = _trace(cloud, tree, free, seed, step, width, int(longest / step))
-        near = tree.query_ball_point(line[:, :2], 1.5 * width)
+        near = tree.query_ball_point(_dense(line), 1.5 * width)
         free[np.concatenate([np.array(n, int) for n in near])] = False
         free[seed] = False
         if np.hypot(*np.diff(line[:, :2], axis=0).T).sum() >= shortest:
             lines.append(line)
     return lines
+
+
+def _dense(line: np.ndarray) -> np.ndarray:
+    """The line (n, 2) with three more points between any two."""
+    share = np.arange(0, len(line) - 0.75, 0.25)
+    return np.stack([np.interp(share, np.arange(len(line)), line[:, i]) for i in (0, 1)], 1)
 
 
 def _occupied(points: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +84,9 @@ def _grow(cloud, tree, free, start, direction, step: float, width: float, steps:
 def painted_lines(points: np.ndarray) -> list[np.ndarray]:
     """Lines (n, 3) of a metre or more through points (N, 3) on paint; every dash is a line of its own."""
     lines = traced(points, step=0.5, width=0.2, shortest=1.0)
-    return [gaussian_filter1d(line, min(len(line) / 4, 3.0), axis=0, mode="nearest") for line in lines]
+    for line in lines:
+        line[1:-1] = gaussian_filter1d(line, min(len(line) / 4, 3.0), axis=0, mode="nearest")[1:-1]
+    return lines
 
 
 def paint_kinds(lines: Sequence[np.ndarray], paths: Sequence[np.ndarray], reach: float = 6.0) -> list[int]:
@@ -115,8 +123,7 @@ def straight(lines: Sequence[np.ndarray], points: np.ndarray, width: float = 0.2
     kept = []
     tree = cKDTree(points[_occupied(points, 0.2)[0], :2])
     for line in lines:
-        along = [np.linspace(a, b, 4, endpoint=False) for a, b in zip(line[:-1, :2], line[1:, :2], strict=True)]
-        near = [tree.query_ball_point(np.concatenate(along), r) for r in (width, 4 * width)]
+        near = [tree.query_ball_point(_dense(line), r) for r in (width, 4 * width)]
         inner, outer = (len({i for found in n for i in found}) for n in near)
         if inner > outer - inner:
             kept.append(line)

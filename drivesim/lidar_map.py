@@ -209,11 +209,13 @@ def drivable_area(
         barred = ndimage.binary_opening((walk > road) & ~under, iterations=1) | (solid & ~under & (road == 0))
         seen = (road > walk) | under
     else:
-        barred, seen = solid & ~under, _level(cloud, ground, grid, driven) | under
+        level, kerbs = _level(cloud, ground, grid, driven)
+        barred, seen = (solid | kerbs) & ~under, level | under
     area = _closed(seen, 1.5 / cell) & ~barred
-    area = _without_pockets(area, barred, 60.0 / cell**2)
-    area = ndimage.binary_opening(area, iterations=2) | under
-    shape = grid.polygons(_reached(area, grid, ego, driven), smooth=0.4)
+    area = _reached(ndimage.binary_opening(area, np.ones((5, 5))) | under, grid, ego, driven)
+    # what looks like a kerb in the midst of the road is noise, a pavement or a thing is not
+    area = _without_pockets(area, barred if cloud.classified else solid & ~under, 60.0 / cell**2)
+    shape = grid.polygons(area, smooth=0.4)
     return shapely.union_all([shape, ego.buffer(0.3, join_style="mitre")]).buffer(0)
 
 
@@ -225,17 +227,22 @@ def _solid(cloud: Cloud, ground: Ground, grid: Grid) -> Mask:
     return grid.count(xyz[(height > 0.3) & (height < 2.0)]) >= 3
 
 
-def _level(cloud: Cloud, ground: Ground, grid: Grid, driven: Sequence[np.ndarray], reach: float = 8.0) -> Mask:
-    """Without classes: flat cells, linked to where vehicles drove without a kerb in between and `reach` at most off."""
+def _level(
+    cloud: Cloud, ground: Ground, grid: Grid, driven: Sequence[np.ndarray], reach: float = 8.0
+) -> tuple[Mask, Mask]:
+    """Without classes: flat cells at most `reach` off where vehicles drove, and the kerbs that bound them."""
     floor = cloud.xyz[np.abs(height_above(ground, cloud.xyz)) < 0.12]
     low, high = (grid.reduce(floor, floor[:, 2], f) for f in (np.minimum, np.maximum))
     seen = np.isfinite(low)
     top = ndimage.maximum_filter(np.where(seen, high, -np.inf), 3)
     bottom = ndimage.minimum_filter(np.where(seen, low, np.inf), 3)
-    flat = _closed(seen & (top - bottom < 0.09), 1.0 / grid.cell)
+    step = seen & (top - bottom >= 0.1)
+    label, _ = ndimage.label(step, np.ones((3, 3)))
+    kerbs = step & (np.bincount(label.ravel())[label] > 3 * 3.0 / grid.cell)  # three cells wide, 3 m long
+    flat = _closed(seen & ~step, 1.0 / grid.cell) & ~kerbs
     lines = np.concatenate([_dense(p[:, :2], grid.cell) for p in driven])
     near = ndimage.distance_transform_edt(grid.count(lines) == 0) * grid.cell < reach
-    return ndimage.binary_opening(flat & near, iterations=2)
+    return ndimage.binary_opening(flat & near, np.ones((5, 5))), kerbs
 
 
 def _closed(mask: Mask, radius: float) -> Mask:

@@ -37,6 +37,7 @@ def scenery_of(cloud: Cloud, ground: Ground, drivable: BaseGeometry, path: np.nd
         lines = straight(wall_lines(points.tall()), points.xyz)
         near = points.beside(lines)
         building, plant = points.of(near), points.of(~near)
+        plant = plant.of(~_poles(built, plant))
     _walls(built, building, storey=1.5, below=6.0)  # parked cars and trees hide the foot of many a house
     _walls(built, static, storey=0.5, below=2.0)
     _poles(built, static)
@@ -178,8 +179,9 @@ def _clusters(points: _Points, mask: Mask) -> list[tuple[np.ndarray, np.ndarray]
     return [(cells[i], order[starts[i] : starts[i + 1]]) for i in range(n)]
 
 
-def _poles(built: _Built, points: _Points) -> None:
-    """What is tall and hardly wider than a column, on its own."""
+def _poles(built: _Built, points: _Points) -> Mask:
+    """What is tall and hardly wider than a column, on its own; which points that took (n,)."""
+    taken = np.zeros(len(points.xyz), bool)
     for cells, own in _clusters(points, (points.count >= 2) & (points.low < 2.0)):
         top = points.height[own].max()
         if len(cells) > 6 or np.ptp(cells, axis=0).max() > 2 or top < 2.5:
@@ -188,6 +190,8 @@ def _poles(built: _Built, points: _Points) -> None:
         if len(trunk) > 3 and trunk.std(0).max() < 0.3:
             width = float(np.clip(2.5 * np.hypot(*trunk.std(0)), 0.08, 0.4))
             built.prop(trunk.mean(0), 0.0, width, float(top), Prop.POLE)
+            taken[own] = True
+    return taken
 
 
 def _boards(built: _Built, points: _Points) -> None:
@@ -234,10 +238,7 @@ def _crowns(built: _Built, cells: np.ndarray, tops: np.ndarray) -> None:
         height = float(tops[owner == k].max())
         width = float(np.clip(2.3 * np.sqrt(len(own) / np.pi) * CELL, 0.6, 9.0))
         xy = built.place.grid.centers(*own.mean(0))
-        if height > 3.5 * width:
-            built.prop(xy, 0.0, 0.2, height, Prop.POLE)
-        else:
-            built.prop(xy, 0.0, width, height, Prop.TREE if height > LOW else Prop.BUSH)
+        built.prop(xy, 0.0, width, height, Prop.TREE if height > LOW else Prop.BUSH)
 
 
 def _signs(built: _Built, points: _Points) -> None:

@@ -317,16 +317,16 @@ def test_a_planner_with_a_timeout_runs_in_a_child():
 
 
 def test_results_depend_on_the_source_of_what_made_them(tmp_path, monkeypatch):
-    (tmp_path / "my_pilot.py").write_text("class Pilot: ...\n")
+    (tmp_path / "pilot_of_mine.py").write_text("class Pilot: ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    before = versions([{"_target_": "my_pilot.Pilot"}])
-    assert {"drivesim", "torch", "python", "my_pilot"} <= before.keys()
+    before = versions([{"_target_": "pilot_of_mine.Pilot"}])
+    assert {"drivesim", "torch", "python", "pilot_of_mine"} <= before.keys()
     from drivesim.versions import _digest
 
-    (tmp_path / "my_pilot.py").write_text("class Pilot: changed = True\n")
+    (tmp_path / "pilot_of_mine.py").write_text("class Pilot: changed = True\n")
     _digest.cache_clear()
-    after = versions([{"_target_": "my_pilot.Pilot"}])
-    assert after["my_pilot"] != before["my_pilot"] and after["drivesim"] == before["drivesim"]
+    after = versions([{"_target_": "pilot_of_mine.Pilot"}])
+    assert after["pilot_of_mine"] != before["pilot_of_mine"] and after["drivesim"] == before["drivesim"]
 
 
 # the command line
@@ -381,6 +381,12 @@ def test_a_planner_by_its_import_path(line):
     assert plain["planner"] == {"target": "my.pkg:Mine", "args": {"x": 1}}
 
 
+def test_flags_may_stand_anywhere():
+    words = ["seed=1", "--config-dir", "a", "planner.x=1", "-m", "--config-dir=b", "-c", "job", "out=o"]
+    spelled = ["seed=1", "++planner.x=1", "out=o", "--config-dir", "a", "-m", "--config-dir=b", "-c", "job"]
+    assert config.spell(words) == spelled
+
+
 def test_no_metrics(line):
     assert line("metrics=[]")[1][0]["metrics"] == {}
 
@@ -388,7 +394,7 @@ def test_no_metrics(line):
 def test_a_yaml_of_the_users_own(line, tmp_path):
     (tmp_path / "mine" / "planner").mkdir(parents=True)
     (tmp_path / "mine" / "planner" / "pilot.yaml").write_text("_target_: my.pkg.Mine\nx: 2\n")
-    _, (plain,), _ = line("--config-dir", "mine", "planner=pilot")
+    _, (plain,), _ = line("seed=1", "--config-dir", "mine", "planner=pilot")
     assert plain["planner"] == {"_target_": "my.pkg.Mine", "x": 2}
     assert parts.read("planner", "pilot", [tmp_path / "mine"]) == {"_target_": "my.pkg.Mine", "x": 2}
 

@@ -73,8 +73,8 @@ def test_the_leader_is_found_round_the_bend():
 def test_who_walks_towards_the_lane_counts_before_being_there():
     world = scenario(box(0, 0), box(20, -3.0, yaw=torch.pi / 2, speed=1.5, kind=Kind.PEDESTRIAN)).log[0]
     seen = with_steps_of_walkers(world)
-    assert seen.xy[:, 1].tolist() == pytest.approx([0, -3, -1.5, 0])
-    other = seen.valid & (torch.arange(4) != 0)
+    assert seen.xy[:, 1].tolist() == pytest.approx([0, -3, -1.5, 0, 1.5])
+    other = seen.valid & (torch.arange(5) != 0)
     now = look_ahead(STRAIGHT, LENGTH, torch.zeros(1), world.size[:1], world, other[None, :2])
     soon = look_ahead(STRAIGHT, LENGTH, torch.zeros(1), world.size[:1], seen, other[None])
     assert float(now[0]) == torch.inf and float(soon[0]) < 20

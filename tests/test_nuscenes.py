@@ -551,3 +551,12 @@ def test_real_sweep_points_lie_on_the_boxes():
             assert within.sum() > 5 and within.sum() > 3 * (around & ~within).sum()
             checked += 1
     assert checked > 0 or not source.undrivable()
+
+
+def test_a_release_without_boxes_is_driven_alone(tmp_path):
+    write(tmp_path)
+    dump(tmp_path, "sample_annotation", [])
+    dump(tmp_path, "instance", [])
+    loaded = NuScenes(str(tmp_path)).load("scene-0001")
+    assert loaded.track_ids == ("ego",) and loaded.log.valid.all()
+    assert torch.isfinite(loaded.scene.map.ground.z).all()

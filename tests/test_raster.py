@@ -36,8 +36,7 @@ def look(geo, inst, view=VIEW):
         np.empty((view.height, view.width), np.int32),
     )
     see(found, (0, view.height), nearness, front)
-    face = np.where(front >= 0, found.face[front], -1)
-    instance = np.where(front >= 0, found.instance[front], -1)
+    face, instance = (np.append(x, -1)[front] for x in (found.face, found.instance))  # -1 picks the last
     with np.errstate(divide="ignore"):
         return 1 / nearness.astype(float), face, instance
 
@@ -103,13 +102,13 @@ def test_neighbours_share_an_edge_without_crack_or_overlap():
 
 
 def test_pixel_centres_on_an_edge_are_drawn_once():
-    view = View(np.eye(4)[:3], np.array([10.0, 10.0, 8.0, 8.0]), 16, 16)
-    # the edge x = 0.05 at z = 1 falls on the centres of column 8, y = -0.05 on those of row 7
+    view = View(np.eye(4)[:3], np.array([8.0, 8.0, 8.0, 8.0]), 16, 16)
+    # the edge x = 0.0625 at z = 1 falls on the centres of column 8, y = -0.0625 on those of row 7
     halves = [
-        quads([[(-9, -9, 1), (-9, 9, 1), (0.05, 9, 1), (0.05, -9, 1)]], Surface.TYRE),
-        quads([[(0.05, -9, 1), (0.05, 9, 1), (9, 9, 1), (9, -9, 1)]], Surface.TYRE),
-        quads([[(-9, -9, 1), (-9, -0.05, 1), (9, -0.05, 1), (9, -9, 1)]], Surface.TYRE),
-        quads([[(-9, -0.05, 1), (-9, 9, 1), (9, 9, 1), (9, -0.05, 1)]], Surface.TYRE),
+        quads([[(-9, -9, 1), (-9, 9, 1), (0.0625, 9, 1), (0.0625, -9, 1)]], Surface.TYRE),
+        quads([[(0.0625, -9, 1), (0.0625, 9, 1), (9, 9, 1), (9, -9, 1)]], Surface.TYRE),
+        quads([[(-9, -9, 1), (-9, -0.0625, 1), (9, -0.0625, 1), (9, -9, 1)]], Surface.TYRE),
+        quads([[(-9, -0.0625, 1), (-9, 9, 1), (9, 9, 1), (9, -0.0625, 1)]], Surface.TYRE),
     ]
     seen = [look(*placed(half), view)[1] >= 0 for half in halves]
     assert (seen[0] ^ seen[1]).all() and (seen[2] ^ seen[3]).all()

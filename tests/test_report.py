@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from drivesim.errors import InputError
-from drivesim.report.entry import Entry
+from drivesim.report.entry import Entry, _happenings
 from drivesim.report.film import Comparison
 from drivesim.report.mosaic import GAP, arrange
 from drivesim.report.page import render, write_report
@@ -28,9 +28,10 @@ NASTY = "<script>alert(1)</script>"
 def entry():
     s, r = drive(steps=20, cameras=("CAM_FRONT", "CAM_BACK"))
     rising = torch.arange(20) / 10
+    detail = {"type": "front", "speed": 3.25, "at_fault": True}
     scores = [
         Score("collision", 1.0, series=(rising > 1).float(),
-              evidence=(Event("collision", 11, (0, 1), (5.0, 0.0), {"type": "front", "speed": 3.25}),)),
+              evidence=(Event("collision", 11, (0, 1), (5.0, 0.0), detail),)),
         Score("progress", 12.5, unit="m", series=rising),
         Score("comfort", NAN, valid=False, reason="the rollout is shorter than 1.5 s"),
     ]  # fmt: skip
@@ -59,6 +60,17 @@ def test_entry_holds_films_and_facts(entry):
     assert (entry.steps, entry.start, entry.end, entry.duration) == (20, 5, "end of log", pytest.approx(2.0))
 
 
+def test_what_sums_a_drive_up_is_no_happening():
+    crash, off = Event("collision", 9, (0, 4), (0.0, 0.0)), Event("drivable_area", 5, (0,), (0.0, 0.0))
+    total = Event("progress", 9, (0,), (0.0, 0.0))
+    scores = [
+        Score("a", 0.0, evidence=(crash,)),
+        Score("b", 0.4, evidence=(total, off)),
+        Score("c", 1.0, evidence=(off,)),
+    ]
+    assert _happenings(scores, last=9) == [crash, off]
+
+
 def test_entry_without_a_generator_is_filmed_from_above(entry):
     s, r = drive(steps=3)
     assert set(Entry.of(s, r, "idm").videos) == {"birdseye"}
@@ -69,7 +81,8 @@ def test_page_tells_all(entry):
     for fact in (
         "A title", "python run_closed_loop.py planner=idm seed=7", "2 rollouts asked for, 1 run, 1 failed",
         "failed: planner returned NaN at step 12", "12.5", "collision", "agents 0, 1", "type front", "speed 3.25",
-        "Does not apply: the rollout is shorter than 1.5 s", "v1", "Apache-2.0", "host cores 2", "1.1 s",
+        "Does not apply: the rollout is shorter than 1.5 s", "v1", "Apache-2.0",
+        "host cores 2", "at fault yes", "1.1 s",
     ):  # fmt: skip
         assert fact in page, fact
 

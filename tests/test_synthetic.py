@@ -193,7 +193,7 @@ def test_the_scene_is_furnished_and_the_route_is_driven(id):
 
 def test_all_kinds_of_road_users_and_situations_occur():
     kinds, tags = set(), set()
-    for i in range(8):
+    for i in range(9):
         scenario = town(f"town-{i:04d}")
         kinds |= set(scenario.log.kind.unique().tolist())
         tags |= set(scenario.tags)

@@ -135,7 +135,7 @@ def _distance_to_boxes(points: Tensor, agents: Agents) -> Tensor:
     return (local.abs() - agents.size[:, :2] / 2).clamp_min(0).norm(dim=-1)
 
 
-def with_steps_of_walkers(agents: Agents, seconds: tuple[float, ...] = (1.0, 2.0)) -> Agents:
+def with_steps_of_walkers(agents: Agents, seconds: tuple[float, ...] = (1.0, 2.0, 3.0)) -> Agents:
     """Agents (B,), then those on foot where they will be if they keep walking: drivers yield to who will cross."""
     walkers = agents[is_kind(agents.kind, WALKERS) & agents.valid]
     later = [walkers.replace(xy=walkers.xy + t * walkers.velocity) for t in seconds]

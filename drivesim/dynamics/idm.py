@@ -39,7 +39,7 @@ class IDMTraffic:
 
     Desired speeds (limit of the lane, else the fastest the log shows) and headways vary by `variation` (standard
     deviation over mean) from agent to agent, drawn from the rollout's seed. Who never moves in a log without signals
-    is parked and stays.
+    is parked and stays; who reverses follows the log.
     """
 
     driver: IDM = field(default_factory=IDM)
@@ -108,6 +108,9 @@ class IDMTraffic:
         seen = log[log.valid]
         if i == 0 or not len(seen.yaw) or not bool(is_kind(seen.kind[:1], DRIVERS)):
             return None
+        travel = (seen.velocity * heading(seen.yaw)).sum(-1) * scenario.scene.briefing.dt
+        if float(travel.sum()) < -0.5:
+            return None  # it reverses, which no route describes
         moved = float((seen.xy[-1] - seen.xy[0]).norm()) >= self.moving
         if not moved and not self._waits(scenario, seen):
             return None

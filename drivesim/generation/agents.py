@@ -40,7 +40,7 @@ def models() -> dict[str, Model]:
 
 def shape_of(kind: int, size: tuple[float, float, float], draw: int, stride: float) -> str:
     """Name of the shape for an agent: by its kind and size [m], its own random number, and metres walked."""
-    length, _, height = size
+    length, width, height = size
     if kind == Kind.CAR:
         if height > 1.95:
             return "van"
@@ -49,6 +49,10 @@ def shape_of(kind: int, size: tuple[float, float, float], draw: int, stride: flo
         return "sedan" if draw % 4 else "hatchback"
     if kind == Kind.TRUCK:
         return "pickup" if height < 2.3 else "truck"
+    if kind == Kind.BARRIER:
+        return "barrier" if width >= length else "long_barrier"
+    if kind == Kind.OBJECT and height > 2.2 * max(length, width):
+        return "post"
     if kind == Kind.PEDESTRIAN:
         return f"walker{int(np.floor(stride / 0.35)) % 4}"
     return _BY_KIND.get(Kind(kind), "box")
@@ -394,7 +398,7 @@ def _cone() -> Mesh:
 
 
 def _barrier() -> Mesh:
-    """A concrete barrier, long across its heading's side as logs box it."""
+    """A concrete barrier that lies across its heading."""
     profile = [
         (0.30, 0.0),
         (0.30, 0.10),
@@ -415,6 +419,11 @@ def _crate() -> Mesh:
     )
 
 
+def _post() -> Mesh:
+    bands = [tube((0, 0, z), (0, 0, z + 0.1), (0.052, 0.052), S.CONE_BAND, 10) for z in (0.65, 0.82)]
+    return Mesh.join([tube((0, 0, 0), (0, 0, 1.0), (0.05, 0.048), S.STEEL, 10), *bands])
+
+
 _SHAPES: dict[str, tuple[Callable[[], Mesh], tuple[float, float, float]]] = {
     "sedan": (_sedan, (4.7, 1.85, 1.45)),
     "hatchback": (_hatchback, (4.1, 1.78, 1.5)),
@@ -430,11 +439,13 @@ _SHAPES: dict[str, tuple[Callable[[], Mesh], tuple[float, float, float]]] = {
     "dog": (_dog, (1.1, 0.3, 0.76)),
     "cone": (_cone, (0.4, 0.4, 0.75)),
     "barrier": (_barrier, (0.6, 2.0, 0.9)),
+    "long_barrier": (lambda: _barrier().moved(yaw=np.pi / 2), (2.0, 0.6, 0.9)),
+    "post": (_post, (0.2, 0.2, 1.0)),
     "box": (_crate, (1.0, 1.0, 1.0)),
     **{f"walker{k}": (_walker(k), (0.72, 0.56, 1.75)) for k in range(4)},
 }
 
 _BY_KIND = {
     Kind.BUS: "bus", Kind.TRAILER: "trailer", Kind.CONSTRUCTION: "excavator", Kind.MOTORCYCLE: "motorcycle",
-    Kind.BICYCLE: "bicycle", Kind.ANIMAL: "dog", Kind.CONE: "cone", Kind.BARRIER: "barrier",
+    Kind.BICYCLE: "bicycle", Kind.ANIMAL: "dog", Kind.CONE: "cone",
 }  # fmt: skip

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..geometry import rotate
 from ..types import Agents, Camera, Frame, Frames, Kind, Provenance, Scenario, Scene, Semantic, Signals, State
 from .agents import SEMANTICS, models, shape_of
+from .antialias import soften
 from .camera import distort, rays, world_from_camera
 from .mesh import surfaces
 from .rasterizer import Instances, View, see, triangles
@@ -90,6 +92,7 @@ class _Shot:
     nearness: np.ndarray
     front: np.ndarray
     out: Picture
+    soft: np.ndarray  # (3, h, w) uint8, the final colours
 
     @staticmethod
     def of(camera: Camera, world_from_camera: Tensor) -> _Shot:
@@ -108,14 +111,14 @@ class _Shot:
             np.empty((h, w), np.int16),
         )  # fmt: skip
         nearness, front = np.empty((height, width), np.float32), np.empty((height, width), np.int32)
-        return _Shot(camera, view, lens, reached, nearness, front, out)
+        return _Shot(camera, view, lens, reached, nearness, front, out, np.empty_like(out.rgb))
 
     def frame(self, time: float) -> Frame:
         provenance = np.full(self.out.depth.shape, int(Provenance.PROXY), np.uint8)
         if self.reached is not None:
             provenance[~self.reached] = int(Provenance.NONE)
-            self.out.rgb[:, ~self.reached] = 0
-        parts = (self.out.rgb, self.out.depth, self.out.semantics, self.out.instance, provenance)
+            self.soft[:, ~self.reached] = 0
+        parts = (self.soft, self.out.depth, self.out.semantics, self.out.instance, provenance)
         return Frame(time, *(torch.from_numpy(x) for x in parts))
 
 
@@ -176,6 +179,13 @@ def _draw(
         lambda j: shade(
             rows(j[0].camera.height, j[2], j[3]), j[0].lens, j[0].view, j[0].nearness, j[0].front, j[1],
             stage.geometry, shown, looks, texels, stage.paint, dark, j[0].out,
+        ),
+        jobs,
+    )  # fmt: skip
+    each(
+        lambda j: soften(
+            rows(j[0].camera.height, j[2], j[3]), j[0].out.rgb, j[0].out.depth, j[0].out.semantics,
+            j[0].out.instance, j[0].soft,
         ),
         jobs,
     )  # fmt: skip
@@ -264,8 +274,9 @@ def _shade(agents: Agents) -> np.ndarray:
     """Shadows (N, 7) of the agents, the ego's too: a dark one underneath and a paler one away from the sun."""
     who = [*([0] if bool(agents.valid[0]) else []), *_drawable(agents)]
     yaw, size, one = agents.yaw[who], agents.size[who], torch.ones(len(who), 1, dtype=torch.float64)
-    shape = torch.cat([yaw.cos()[:, None], yaw.sin()[:, None], size[:, :2] / 2], -1)
+    turn, half = torch.stack([yaw.cos(), yaw.sin()], -1), size[:, :2] / 2
     drift = 0.5 * size[:, 2:] * torch.from_numpy(SUN[:2] / SUN[2])
-    under = torch.cat([agents.xy[who], shape, 0.78 * one], -1)
-    cast = torch.cat([agents.xy[who] - drift, shape, 0.45 * one], -1)
+    longer = half + rotate(drift, -yaw).abs() * 0.8  # from the foot to where the top's shadow falls
+    under = torch.cat([agents.xy[who], turn, half, 0.78 * one], -1)
+    cast = torch.cat([agents.xy[who] - drift, turn, longer, 0.42 * one], -1)
     return torch.cat([under, cast]).numpy()

@@ -202,18 +202,17 @@ def _sky(rng: np.random.Generator) -> np.ndarray:
 def _masonry(rng: np.random.Generator, kind: str, n: int) -> np.ndarray:
     """Wall surface (n, n, 3) without openings; one tile is four bays wide and four storeys high."""
     if kind == "brick":
-        row, course = np.arange(n) // 3, 128 // 12
-        tone = 1 + 0.16 * rng.standard_normal((n // 3 + 1, n // course + 2))
+        row, course = np.arange(n) // 2, 5
+        tone = 1 + 0.13 * rng.standard_normal((n // 2, n // course + 2))
         column = (np.arange(n)[None, :] + (row[:, None] % 2) * (course // 2)) // course
         gray = 0.26 * tone[row[:, None], column] + 0.012 * rng.standard_normal((n, n))
-        gray[np.arange(n) % 3 == 0] *= 1.15
         return _tint(np.clip(gray, 0.02, 1), (1.0, 0.52, 0.38))
     if kind == "stone":
         row = np.arange(n) // 16
-        tone = 1 + 0.06 * rng.standard_normal((n // 16, n // 32))
+        tone = 1 + 0.045 * rng.standard_normal((n // 16, n // 32))
         column = ((np.arange(n)[None, :] + (row[:, None] % 2) * 16) // 32) % (n // 32)
         gray = 0.44 * tone[row[:, None], column] + 0.012 * rng.standard_normal((n, n))
-        gray[np.arange(n) % 16 == 0] *= 0.7
+        gray[np.arange(n) % 16 == 0] *= 0.82
         return _tint(gray, (1.0, 0.94, 0.80))
     gray = 0.55 + 0.008 * rng.standard_normal((n, n)) + 0.018 * _clouds(rng, n, 40, 4)
     return _tint(gray, (1.0, 0.97, 0.90))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drivesim.protocols import WorldGenerator
-from drivesim.types import DT, Rollout, Scenario, Score
+from drivesim.types import DT, Event, Rollout, Scenario, Score
 
 from . import birdseye, film
 
@@ -57,7 +57,7 @@ class Entry:
         timing: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Film a rollout: from above always, through its cameras where there are a generator and cameras."""
-        events = [event for score in scores if loses(score) for event in score.evidence]
+        events = _happenings(scores, last=rollout.agents.valid.shape[0] - 1)
         videos, comparison = {}, None
         if generator is not None and scenario.scene.briefing.cameras:
             videos["mosaic"] = film.mosaic(scenario, rollout, generator)
@@ -73,3 +73,9 @@ class Entry:
 def loses(score: Score) -> bool:
     """Whether a score's evidence tells of something lost; a full score's evidence only shows how it came about."""
     return not (score.valid and score.value == 1.0)
+
+
+def _happenings(scores: Sequence[Score], last: int) -> list[Event]:
+    """Events to ring in the film. One of the ego alone at the last step sums a drive up: nothing happens there."""
+    lost = [event for score in scores if loses(score) for event in score.evidence]
+    return [event for event in lost if event.step < last or any(agent != 0 for agent in event.agents)]

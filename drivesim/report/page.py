@@ -58,7 +58,7 @@ def render(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters["number"] = number
+    environment.filters |= {"number": number, "plain": plain}
     script = (HERE / "report.js").read_text()
     return environment.get_template("report.html").render(
         title=title,
@@ -85,6 +85,13 @@ def installed() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed as a package"
     return found
+
+
+def plain(value: Any) -> str:
+    """A detail in words: no underscores, yes and no, few decimals."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, float) else str(value).replace("_", " ")
 
 
 def _counts(entries: Sequence[Entry]) -> dict[str, int]:
@@ -155,4 +162,4 @@ def _flat(timing: Mapping[str, Any], prefix: str = ""):
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key} ")
         else:
-            yield f"{prefix}{key}", number(value) if isinstance(value, float) else str(value)
+            yield plain(f"{prefix}{key}"), plain(value)

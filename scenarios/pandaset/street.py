@@ -13,7 +13,7 @@ import torch
 from drivesim.errors import InputError
 from drivesim.geometry import box_corners
 from drivesim.lidar_lines import paint_kinds, painted_lines
-from drivesim.lidar_map import FLOOR, Cloud, Grid, Surface, drivable_area, ground_height
+from drivesim.lidar_map import Cloud, Grid, Surface, drivable_area, ground_height
 from drivesim.lidar_scenery import scenery_of
 from drivesim.loading import Track, lanes_from_paths, rings
 from drivesim.types import VEHICLES, Agents, Map, Marking, Polylines, Scenery, is_kind
@@ -114,17 +114,21 @@ def _on_own_car(xyz: np.ndarray, world_from_pose: np.ndarray) -> np.ndarray:
 
 
 def _axle_height(cloud: Cloud, world_from_pose: np.ndarray) -> float:
-    """Height of the pose frame above a plane through the road beside the car; NaN where too little of it is seen."""
+    """Height of the pose frame above the road; NaN where too little of the road is seen.
+
+    The lidar cannot look under the car: a surface through the road around it, cambered across, is followed inwards.
+    """
     xyz = (cloud.xyz - world_from_pose[:3, 3]) @ world_from_pose[:3, :3]
     near = (np.abs(xyz[:, 0]) < 5) & (np.abs(xyz[:, 1] - 1.4) < 8) & (np.abs(xyz[:, 2] + TYRE) < 0.4)
-    near &= np.isin(cloud.surface, [int(k) for k in FLOOR] + [0])
+    near &= np.isin(cloud.surface, [int(Surface.ROAD), int(Surface.MARKING), int(Surface.UNKNOWN)])
     road = xyz[near].astype(float)
     for reach in (0.3, 0.15, 0.08, 0.05):
         if len(road) < 50:
             return float("nan")
-        plane, *_ = np.linalg.lstsq(np.column_stack([road[:, :2], np.ones(len(road))]), road[:, 2], rcond=None)
-        road = road[np.abs(road[:, 2] - road[:, :2] @ plane[:2] - plane[2]) < reach]
-    return -float(plane[2])
+        terms = np.column_stack([np.ones(len(road)), road[:, :2], road[:, 0] ** 2])
+        surface, *_ = np.linalg.lstsq(terms, road[:, 2], rcond=None)
+        road = road[np.abs(road[:, 2] - terms @ surface) < reach]
+    return -float(surface[0])
 
 
 def _lane_lines(path: Path) -> tuple[np.ndarray, ...]:

@@ -28,10 +28,6 @@ def at(line: np.ndarray, s: np.ndarray | float) -> np.ndarray:
     return np.stack([np.interp(s, along, line[:, 0]), np.interp(s, along, line[:, 1])], -1)
 
 
-def yaw_at(line: np.ndarray, s: np.ndarray | float) -> np.ndarray:
-    return np.interp(s, lengths(line), yaws(line))
-
-
 def cut(line: np.ndarray, start: float, end: float, spacing: float) -> np.ndarray:
     """The part between two arc lengths, sampled about every `spacing` metres."""
     return at(line, np.linspace(start, end, max(int(round((end - start) / spacing)) + 1, 3)))

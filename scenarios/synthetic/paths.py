@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
 
 from drivesim.types import Kind
 
@@ -68,7 +69,9 @@ def make_path(net: Network, lanes: list[int], left: float = 0.0, eager: float = 
     d1, d2 = spline(grid, 1), spline(grid, 2)
     yaw = np.unwrap(np.arctan2(d1[:, 1], d1[:, 0]))
     bend = np.abs(d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]) / np.maximum(np.hypot(*d1.T) ** 3, 1e-9)
-    aside = left / (1 + (8 * bend) ** 2)  # who keeps to the edge does not cut corners
+    aside = gaussian_filter1d(
+        left / (1 + (8 * bend) ** 2), 6.0, mode="nearest"
+    )  # who keeps to the edge does not cut corners
     xy = spline(grid) + aside[:, None] * np.stack([-np.sin(yaw), np.cos(yaw)], -1)
     limit = np.array(limits)[np.searchsorted(starts, grid, side="right") - 1] * eager
     speed = np.minimum(np.minimum(limit, cap), np.sqrt(LATERAL / np.maximum(bend, 1e-4)))
