@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable
 from statistics import median
 
+import numba
 import numpy as np
 import torch
 
 from drivesim.generation.layout import LayoutRaster, LayoutWorld
-from drivesim.generation.mesh import Mesh, Surface, geometry
+from drivesim.generation.mesh import Mesh, geometry
 from drivesim.generation.rasterizer import View, see, triangles
 from drivesim.generation.reference import see_plainly
 from drivesim.generation.stage import instances
+from drivesim.generation.surfaces import Surface
 from drivesim.rigs import rig
 from drivesim.types import (
     Agents,
@@ -59,7 +61,7 @@ def main() -> None:
     print(f"first frame (compiles or loads kernels)   {time.perf_counter() - start:8.2f} s")
     for width, height in ((400, 224), (800, 448)):
         cameras = rig("nuscenes", width, height)
-        threads = torch.get_num_threads()
+        threads = numba.get_num_threads()
         all_wall, _ = timed(lambda c=cameras: LayoutRaster().render(state, world, c), 15)
         one_wall, one_cpu = timed(lambda c=cameras: LayoutRaster(threads=1).render(state, world, c), 15)
         print(
@@ -129,7 +131,7 @@ def street(rng: np.random.Generator) -> tuple[Scenario, State]:
         torch.tensor([[x, y], [x + 13, y], [x + 13, y + 12], [x, y + 12]]).float()
         for y in (-24.0, 12.0) for x in range(-150, 150, 15)
     ]  # fmt: skip
-    trees = 28
+    trees = 12
     foot = np.stack([rng.uniform(-150, 150, trees), rng.choice([-8.5, 8.5], trees), np.zeros(trees)], 1)
     scenery = Scenery(
         Polylines.of(houses, [int(Material.FACADE)] * len(houses)), torch.zeros(len(houses)),

@@ -77,12 +77,12 @@ def scenarios(name: str, root: str | None = None, options: Sequence[str] = ()) -
 
 def report(out: str) -> int:
     """Write `report.html` again from what `out` holds."""
-    from .run import commands, report
+    from .run import film
     from .storage import Store
 
     if not (Path(out) / "results").is_dir():
         raise InputError(f"{out}: no results there; give the `out` of a run")
-    print(f"report: {report(Store(out), commands(out)).resolve()}")
+    print(f"report: {film(Store(out), again=True).resolve()}")
     return 0
 
 

@@ -77,6 +77,9 @@ def main(task: Callable[[Work, str], int], argv: Sequence[str]) -> int:
     try:
         sys.argv[1:] = spell(argv)
         hydra_main(config_path="pkg://drivesim.conf", config_name="config", version_base="1.3")(job)()
+    except KeyboardInterrupt:
+        print("interrupted; what is stored is kept", file=sys.stderr)
+        return 1
     except Exception as error:
         if error in bugs:
             raise

@@ -198,7 +198,8 @@ def drivable_area(
     """Where one can drive.
 
     driven: paths (n, 2+) of vehicles; boxes (m, 5): x, y, yaw, length, width of every vehicle box in the log (their
-    ground is hidden from the lidar, yet road); ego: what the ego swept, inside whatever the lidar says.
+    ground is hidden from the lidar, yet road); ego: what the ego swept. Where somebody drove it is drivable, whatever
+    the lidar says.
     """
     grid = Grid.around(np.array(ego.bounds).reshape(2, 2), 80.0, cell)
     solid = _solid(cloud, ground, grid)
@@ -216,7 +217,8 @@ def drivable_area(
     # what looks like a kerb in the midst of the road is noise, a pavement or a thing is not
     area = _without_pockets(area, barred if cloud.classified else solid & ~under, 60.0 / cell**2)
     shape = grid.polygons(area, smooth=0.4)
-    return shapely.union_all([shape, ego.buffer(0.3, join_style="mitre")]).buffer(0)
+    lanes = [shapely.LineString(path[:, :2]).buffer(1.5, cap_style="flat") for path in driven]
+    return shapely.union_all([shape, ego.buffer(0.3, join_style="mitre"), *lanes]).buffer(0)
 
 
 def _solid(cloud: Cloud, ground: Ground, grid: Grid) -> Mask:

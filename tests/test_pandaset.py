@@ -7,7 +7,7 @@ import torch
 
 from drivesim.errors import InputError, NotDrivable
 from drivesim.generation.camera import project
-from drivesim.geometry import apply, box_corners, invert, wrap_angle
+from drivesim.geometry import apply, box_corners, invert, rotate, wrap_angle
 from drivesim.restricted_pickle import read_frame
 from drivesim.roadmap import RoadMap
 from drivesim.types import VEHICLES, Kind, Marking, Material, is_kind
@@ -87,9 +87,8 @@ def test_the_camera_is_mounted_where_its_poses_say(small):
 
 def test_the_street_comes_from_the_classes(small):
     road, scene = RoadMap.of(small.scene.map), small.scene
-    assert road.inside(torch.tensor([[10.0, 0.0], [10.0, 5.0], [10.0, -5.0], [10.0, 8.0]])).tolist() == [True] * 3 + [
-        False
-    ]
+    across = torch.tensor([[10.0, y] for y in (-8.0, -5.0, 0.0, 5.0, 8.0)])
+    assert road.inside(across).tolist() == [False, True, True, True, False]
     assert road.ground(torch.tensor([[10.0, 0.0], [10.0, 7.5]])) == pytest.approx(torch.tensor([0.0, 0.15]), abs=0.03)
     house = scene.scenery.footprints.kind == int(Material.FACADE)
     assert float(scene.scenery.height[house].max()) == pytest.approx(8.0, abs=1.0)
@@ -118,9 +117,7 @@ def load(folder):
     return PandaSet(str(folder.parent)).load(folder.name)
 
 
-@pytest.mark.parametrize(
-    "gone", ["annotations/semseg/*", "lidar/*.pkl.gz", "lidar/05*", "camera/front_camera/0[0-6].jpg"]
-)
+@pytest.mark.parametrize("gone", ["annotations/semseg/*", "lidar/*.pkl.gz", "lidar/05*", "camera/*/0[0-6].jpg"])
 def test_a_log_without_some_files_loads(sequence, gone):
     for path in sequence.glob(gone):
         path.unlink()
@@ -294,7 +291,7 @@ def boxes_at(street, time):
 def test_points_on_cars_lie_in_the_boxes_drawn_into_the_photos(street, name):
     """The Pandar64 passes what a camera looks at when the camera fires: points, photo and box must agree."""
     counts = {True: [0, 0], False: [0, 0]}  # moving or not: points in the drawn box, points in all
-    for frame in range(30, 60, 3):
+    for frame in (30, 33, 36, 39, 42, 45, 48, 51, 54):
         image = street.sensors.images[name][frame]
         agents = boxes_at(street, image.time)
         points, lidar = car_points(street, frame)
@@ -326,3 +323,32 @@ def car_points(street, frame):
     points = np.stack([sweep["x"], sweep["y"], sweep["z"]], 1).astype(float) - street.origin.numpy()
     car = (label >= 13) & (label <= 16)
     return torch.from_numpy(points[car]), torch.from_numpy(sweep["d"][car] == 0)
+
+
+@real
+def test_points_on_moving_cars_lie_in_their_boxes_at_the_points_own_times(street):
+    """Holds 0.99 of them; boxes stamped with the sweep's end, as the files have it, would hold 0.93."""
+    first = json.loads((REAL / "002" / "lidar" / "timestamps.json").read_text())[0]
+    held = []
+    for frame in (30, 36, 42, 48, 54):
+        points, lidar = car_points(street, frame)
+        points, time = points[lidar], torch.from_numpy(car_times(frame))[lidar] - first + 0.05
+        step, log = (time / 0.1).floor().long(), street.log
+        share = (time / 0.1 - step)[:, None]
+        for i in torch.nonzero(
+            log.valid[frame - 1 : frame + 2].all(0) & (log.velocity[frame].norm(dim=-1) > 3)
+        ).flatten():
+            centre = log.xy[step, i] + share * (log.xy[step + 1, i] - log.xy[step, i])
+            local = rotate(points[:, :2] - centre, -log.yaw[frame, i].double().expand(len(points)))
+            half = log.size[frame, i, :2].double() / 2
+            about = (local.abs() < half + 1.0).all(-1)
+            if i > 0 and int(about.sum()) >= 30 and (log.xy[frame, i] - log.xy[frame, 0]).norm() < 50:
+                held.append((local[about].abs() < half + 0.1).all(-1))
+    assert len(torch.cat(held)) > 5000
+    assert torch.cat(held).double().mean() > 0.975
+
+
+def car_times(frame):
+    """Of the same points as `car_points`."""
+    label = read_frame(REAL / "002" / "annotations" / "semseg" / f"{frame:02d}.pkl.gz")["class"]
+    return read_frame(REAL / "002" / "lidar" / f"{frame:02d}.pkl.gz")["t"][(label >= 13) & (label <= 16)]

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from drivesim.generation.ground import clip_ears
-from drivesim.generation.mesh import Mesh, Surface, ball, box, geometry, quads, tube
+from drivesim.generation.mesh import Mesh, ball, box, geometry, quads, tube
 from drivesim.generation.paint import _filled, _stroke, _zebra, cell_lists, paint, painted
 from drivesim.generation.rasterizer import View, see, triangles, visible
 from drivesim.generation.reference import see_plainly
 from drivesim.generation.stage import hashed, instances
+from drivesim.generation.surfaces import Surface
 from drivesim.generation.textures import Texture, atlas, texel
 from drivesim.types import Ground, Lanes, Map, Marking, Polylines
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import run_closed_loop
+from drivesim import cli
 from drivesim.report.video import decode
+from drivesim.sweep import Summary
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -47,7 +49,8 @@ def drive(tmp_path, monkeypatch, capsys):
     (tmp_path / "my_pilot.py").write_text(PILOT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.delitem(sys.modules, "my_pilot", raising=False)
+    for name in ("my_pilot", "my_logs"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
     def give(*words):
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
@@ -63,6 +66,10 @@ def drive(tmp_path, monkeypatch, capsys):
 
 def rows(folder: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((folder / "results").glob("*.json"))]
+
+
+def films_of(page: str) -> list[bytes]:
+    return [base64.b64decode(film) for film in re.findall(r'<script type="text/plain"[^>]*>([^<]+)<', page)]
 
 
 def test_the_command_as_a_process(tmp_path):
@@ -81,8 +88,7 @@ def test_cameras_films_scores_and_the_command_to_repeat_it(drive, tmp_path):
     (out,) = (tmp_path / "outputs").iterdir()
     assert f"report: {out / 'report.html'}" in told and told.count("data licence:") == 1
     page = (out / "report.html").read_text()
-    films = [base64.b64decode(film) for film in re.findall(r'<script type="text/plain"[^>]*>([^<]+)<', page)]
-    assert [len(decode(film)) for film in films] == [31, 31]  # the cameras and the bird's eye, 3 s
+    assert [len(decode(film)) for film in films_of(page)] == [31, 31]  # the cameras and the bird's eye, 3 s
     assert "planner=constant_velocity seed=7" in page
     (row,) = rows(out)
     assert row["status"] == "ok" and row["seed"] == 7
@@ -98,14 +104,23 @@ def test_results_are_kept_reused_and_added_to(drive, tmp_path):
     (first,) = (tmp_path / "kept" / "results").iterdir()
     before = first.stat().st_mtime_ns, first.read_bytes()
 
+    (film,) = (tmp_path / "kept" / "films").glob("*.birdseye.mp4")
+    filmed = film.stat().st_mtime_ns
     code, told, _ = drive(*flat, "planner=my_pilot:Pilot", "+planner.args.gain=0.9")
     assert code == 0 and "reused" in told
+    assert film.stat().st_mtime_ns == filmed
     assert (first.stat().st_mtime_ns, first.read_bytes()) == before
 
     assert drive(*flat, "planner=my_pilot:Pilot", "+planner.args.gain=0.5")[0] == 0
     assert len(rows(tmp_path / "kept")) == 2 and first.read_bytes() == before[1]
     page = (tmp_path / "kept" / "report.html").read_text()
     assert "gain=0.9" in page and "gain=0.5" in page
+    assert len(films_of(page)) == 2, "the film of the first run is still there"
+
+    (tmp_path / "kept" / "report.html").unlink()
+    assert cli.main(["report", "kept"]) == 0
+    assert len(films_of((tmp_path / "kept" / "report.html").read_text())) == 2
+    assert film.stat().st_mtime_ns > filmed
 
 
 def test_a_planner_that_fails_is_a_result_and_the_others_drive_on(drive, tmp_path):
@@ -120,6 +135,65 @@ def test_a_planner_that_fails_is_a_result_and_the_others_drive_on(drive, tmp_pat
     assert found["lost"]["status"] == "failed" and "not a number" in found["lost"]["cause"]
     assert "failed" in told and "not a number" in told
     assert "not a number" in (tmp_path / "o" / "report.html").read_text()
+
+
+LOGS = '''
+from dataclasses import dataclass
+from drivesim.config import source
+from drivesim.errors import InputError, NotDrivable
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Towns under other names, two of which cannot be driven and one of which is damaged."""
+
+    def town(self): return source("synthetic", duration=3.0)
+    def ids(self): return ["a-short", "b-parked", "c-damaged", "d", "e"]
+    def undrivable(self): return {"a-short": "one key frame"}
+
+    def fingerprint(self, id):
+        if id == "c-damaged":
+            raise InputError("boxes.feather: cut in half; copy it again")
+        return self.town().fingerprint("town-0000")
+
+    def load(self, id):
+        if id == "b-parked":
+            raise NotDrivable("the ego never moves")
+        return self.town().load("town-0000")
+'''
+
+
+def test_scenes_that_cannot_be_driven_are_listed_and_damaged_ones_fail_the_run(drive, tmp_path):
+    (tmp_path / "my_logs.py").write_text(LOGS)
+    (tmp_path / "own" / "scenarios").mkdir(parents=True)
+    (tmp_path / "own" / "scenarios" / "mine.yaml").write_text("_target_: my_logs.Logs\n")
+    mine = ("--config-dir=own", "scenarios=mine", "planner=constant_velocity", "generation=none", "metrics=[]", "out=o")
+
+    code, told, _ = drive(*mine, "scenarios.limit=0")
+    assert code == 1
+    assert {row["scenario"]: row["status"] for row in rows(tmp_path / "o")} == {
+        "b-parked": "skipped",
+        "d": "ok",
+        "e": "ok",
+    }
+    page = (tmp_path / "o" / "report.html").read_text()
+    for reason in ("one key frame", "the ego never moves", "boxes.feather: cut in half"):
+        assert reason in told and reason in page
+
+    code, told, _ = drive(*mine, "scenarios.ids=[a-short,d]")
+    assert code == 0 and "skipped a-short: one key frame" in told
+    code, _, error = drive(*mine, "scenarios.ids=[a-short,b-parked]")
+    assert code == 2 and "a-short: one key frame; b-parked: the ego never moves" in error
+
+
+def test_an_interrupted_run_says_how_to_go_on(drive, monkeypatch):
+    monkeypatch.setattr("drivesim.run.sweep.run", lambda jobs, *_: Summary((jobs[0].key,), interrupted=True))
+    code, told, _ = drive(*SMALL, "planner=constant_velocity")
+    assert (
+        code == 1
+        and "interrupted with 0 of 1 done; to go on: python run_closed_loop.py" in told
+        and "out=outputs" in told
+    )
 
 
 def test_a_planner_that_hangs_in_a_child_is_killed(drive, tmp_path):

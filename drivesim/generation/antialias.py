@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import Semantic
-from .rasterizer import compiled, inlined
+from .compiling import compiled, inlined
 
 LEAST, SHARE = 14, 0.10  # smallest jump that is treated: 8-bit steps, and as a share of the brighter side
 STEPS = 8  # [px] how far a stair is followed to each side

@@ -6,7 +6,6 @@ geometry and as sharp as the map. Beyond the map the grid widens towards the hor
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import shapely
 import torch
@@ -14,7 +13,9 @@ from shapely.geometry.base import BaseGeometry
 
 from ..roadmap import RoadMap, lane_areas
 from ..types import Map
-from .mesh import Mesh, Surface, quads
+from .compiling import compiled
+from .mesh import Mesh, quads
+from .surfaces import Surface
 
 MARGIN = 60.0  # [m] fine grid around the mapped area
 HORIZON = 3000.0  # [m] from the mapped area to the end of the world
@@ -58,7 +59,7 @@ def heights(map: Map, xy: np.ndarray) -> np.ndarray:
 
 def kerb_rise(map: Map, area: BaseGeometry) -> float:
     """How much to raise the surroundings so that a kerb of usual height stands, given what the heights hold."""
-    rings = _borders(area)
+    rings = borders(area)
     if not rings:
         return 0.0
     a = np.concatenate(rings)
@@ -88,8 +89,8 @@ def _axis(low: float, high: float, cell: float) -> np.ndarray:
     """Grid lines: even ones over the mapped range and its margin, then ever wider up to the horizon."""
     low, high = low - MARGIN, high + MARGIN
     inner = np.linspace(low, high, max(int(np.ceil((high - low) / cell)), 1) + 1)
-    outer = [d for d in (40.0, 120.0, 300.0, 800.0, HORIZON)]
-    return np.concatenate([low - np.array(outer[::-1]), inner, high + np.array(outer)])
+    outer = np.array([40.0, 120.0, 300.0, 800.0, HORIZON])
+    return np.concatenate([low - outer[::-1], inner, high + outer])
 
 
 def _layer(map: Map, area: BaseGeometry, x: np.ndarray, y: np.ndarray, surface: Surface, rise: float) -> Mesh:
@@ -167,7 +168,7 @@ def _cut_holes(area: BaseGeometry) -> list[BaseGeometry]:
     return done
 
 
-@numba.njit(cache=True)
+@compiled
 def clip_ears(points, offsets):
     """Triangles (M, 3) of simple counter-clockwise polygons points[offsets[k]:offsets[k + 1]], by ear clipping."""
     faces = np.empty((max(len(points) - 2 * (len(offsets) - 1), 0), 3), np.int64)
@@ -185,7 +186,7 @@ def clip_ears(points, offsets):
                     continue
                 free = True
                 for p in left:
-                    if p == a or p == b or p == c:
+                    if p in (a, b, c):
                         continue
                     x, y = points[p, 0] - points[a, 0], points[p, 1] - points[a, 1]
                     u, w = x * acy - y * acx, abx * y - aby * x
@@ -209,7 +210,7 @@ def clip_ears(points, offsets):
 def _kerbs(map: Map, area: BaseGeometry, rise: float) -> Mesh:
     """The stones: a face towards the road and a top, along every border."""
     parts = []
-    for ring in _borders(shapely.segmentize(area, 4.0)):
+    for ring in borders(shapely.segmentize(area, 4.0)):
         a, b = ring, np.roll(ring, -1, 0)
         outward = _right(b - a)
         corner = outward + np.roll(outward, 1, 0)  # mitred
@@ -228,7 +229,7 @@ def _kerbs(map: Map, area: BaseGeometry, rise: float) -> Mesh:
     return Mesh.join(parts)
 
 
-def _borders(area: BaseGeometry) -> list[np.ndarray]:
+def borders(area: BaseGeometry) -> list[np.ndarray]:
     """All rings (n, 2), the road on their left."""
     rings = []
     for part in shapely.get_parts(area):

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,10 +23,10 @@ from ..types import Agents, Camera, Frame, Frames, Kind, Provenance, Scenario, S
 from .agents import SEMANTICS, models, shape_of
 from .antialias import soften
 from .camera import distort, rays, world_from_camera
-from .mesh import surfaces
 from .rasterizer import Instances, View, see, triangles
 from .shading import SUN, Lens, Picture, shade
 from .stage import FAR_TREE, Stage, build, hashed, instances
+from .surfaces import surfaces
 from .surroundings import Shadows, shadows
 from .textures import atlas
 
@@ -42,7 +43,7 @@ class LayoutWorld:
 class LayoutRaster:
     """WorldGenerator that draws the layout in software. Frames do not depend on `threads`."""
 
-    threads: int = 0  # 0: as many as torch uses
+    threads: int = 0  # 0: as many as numba may use
 
     def remember(self, scenario: Scenario) -> LayoutWorld:
         return LayoutWorld(scenario.scene, build(scenario.scene))
@@ -58,7 +59,7 @@ class LayoutRaster:
         ego = briefing.vehicle.world_from_ego(agents[..., 0])
         shown = _shown(world.stage, agents, world.scene.signals, step)
         dark = shadows(world.stage.paint, np.concatenate([world.stage.shade, _shade(agents)]))
-        pool = _each(self.threads or torch.get_num_threads())
+        pool = _each(self.threads or numba.get_num_threads())
         shots = [_Shot.of(camera, world_from_camera(ego, camera)) for camera in cameras]
         _draw(world.stage, shown, dark, shots, pool, bands=2 if len(shots) < 4 else 1)
         return {s.camera.name: s.frame(step * briefing.dt) for s in shots}, world

@@ -17,8 +17,8 @@ from shapely.geometry.base import BaseGeometry
 
 from ..geometry import heading, polyline_yaw
 from ..types import Lanes, Map, Marking, Semantic
-from .ground import _borders
-from .rasterizer import inlined
+from .compiling import inlined
+from .ground import borders
 
 CELL = 4.0  # [m] of the grid that lists strips and shadows
 REACH = 1.0  # [m] a strip is listed this far around itself: half of the widest footprint that is integrated
@@ -246,7 +246,7 @@ def _away(area: BaseGeometry, origin: np.ndarray, rows: int, columns: int) -> np
     """Distance to the road at the middle of each raster cell [dm], uint8: even-odd scan lines, then a transform."""
     height, width = rows * 8, columns * 8
     flips = np.zeros((height, width + 1), np.uint8)
-    for ring in _borders(area):
+    for ring in borders(area):
         a = (ring - origin) / AWAY_CELL - 0.5
         b = np.roll(a, -1, 0)
         first = np.ceil(np.minimum(a[:, 1], b[:, 1])).astype(int).clip(0, height)

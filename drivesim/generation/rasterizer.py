@@ -10,13 +10,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
-inlined = numba.njit(
-    cache=True, nogil=True, error_model="numpy", forceinline=True
-)  # else records are copied per call
+from .compiling import compiled
 
 NEAR = 0.05  # [m] nothing closer to the camera's plane is drawn
 

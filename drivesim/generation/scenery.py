@@ -8,7 +8,7 @@ import shapely
 from ..types import Material
 from .ground import clip_ears
 from .mesh import Mesh, ball, box, disc, quads, tube
-from .mesh import Surface as S
+from .surfaces import Surface as S
 
 BAY = 3.2  # [m] usual distance between windows
 STOREY = 3.1  # [m]

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..types import Semantic
-from .mesh import Shade
+from .compiling import compiled, inlined
 from .paint import painted
-from .rasterizer import compiled, inlined
+from .surfaces import Shade
 from .surroundings import beside, light_on
 from .textures import Texture, texel
 
@@ -76,7 +76,7 @@ def shade(rows, lens, view, nearness, front, found, geometry, instances, looks, 
             if semantic == _BY_AGENT:
                 semantic = instances.semantic[i]
             kind = looks.shade[surface]
-            if kind == _ROAD or kind == _BESIDE:
+            if kind in (_ROAD, _BESIDE):
                 # the footprint on the ground: how the place moves with one pixel to the right and one down
                 zx, zy = -depth * ex / (near * found.det[t]), -depth * ey / (near * found.det[t])
                 fx, fy = depth / view.lens[0], depth / view.lens[1]

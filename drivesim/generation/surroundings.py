@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..types import Semantic
+from .compiling import inlined
 from .paint import AWAY_CELL, CELL, Paint, cell_lists
-from .rasterizer import inlined
 from .textures import Texture, texel
 
 SIDEWALK_WIDTH = 2.6  # [m] paving beside the road where a map says nothing of sidewalks

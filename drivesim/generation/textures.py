@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .rasterizer import inlined
+from .compiling import inlined
 
 
 class Texture(IntEnum):
