@@ -139,9 +139,7 @@ def street(rng: np.random.Generator) -> tuple[Scenario, State]:
         torch.from_numpy(rng.uniform((3, 5), (6, 9), (trees, 2))).float(), torch.full((trees,), int(Prop.TREE)),
     )  # fmt: skip
     n = 70
-    xy = torch.from_numpy(
-        np.stack([np.linspace(-140, 140, n), rng.choice([-4.6, -1.75, 1.75, 4.6], n)], 1)
-    ).float()
+    xy = torch.from_numpy(np.stack([np.linspace(-140, 140, n), rng.choice([-4.6, -1.75, 1.75, 4.6], n)], 1)).float()
     xy[0] = torch.tensor([0.0, -1.75])
     zero = torch.zeros(n)
     size = torch.tensor([4.7, 1.85, 1.45]).expand(n, 3)

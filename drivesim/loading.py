@@ -160,7 +160,11 @@ def make_lanes(
     """Lanes from centre lines (n, 3) and plain lists; what is not given is unknown (NaN, False, VEHICLE)."""
     n = len(lines)
     return Lanes(
-        center=Polylines.of([torch.as_tensor(np.ascontiguousarray(x)) for x in lines], [int(k) for k in kinds] if kinds else None, dims=3),
+        center=Polylines.of(
+            [torch.as_tensor(np.ascontiguousarray(x)) for x in lines],
+            [int(k) for k in kinds] if kinds else None,
+            dims=3,
+        ),
         width=torch.tensor(list(width), dtype=torch.float32),
         speed_limit=torch.tensor(list(speed_limit) if speed_limit else [float("nan")] * n, dtype=torch.float32),
         intersection=torch.tensor(list(intersection) if intersection else [False] * n, dtype=torch.bool),

@@ -53,9 +53,7 @@ def comfort(
     }
     ego = judged(rollout)[..., 0]
     values = motions(*rear_axle_motion(ego, rollout.vehicle, rollout.dt), rollout.dt)
-    beyond = {
-        name: np.maximum(values[name] - most, least - values[name]) for name, (least, most) in bounds.items()
-    }
+    beyond = {name: np.maximum(values[name] - most, least - values[name]) for name, (least, most) in bounds.items()}
     events = tuple(
         _event(name, values[name], excess, bounds[name], ego, rollout)
         for name, excess in beyond.items()

@@ -13,9 +13,7 @@ from drivesim.types import Agents, Rollout, Score
 def only(rollouts: Sequence[Rollout], name: str) -> Rollout:
     """The one rollout that the score `name` judges; ValueError for none or several."""
     if len(rollouts) != 1:
-        raise ValueError(
-            f"{name} judges one rollout at a time, but was given {len(rollouts)}: call it once for each"
-        )
+        raise ValueError(f"{name} judges one rollout at a time, but was given {len(rollouts)}: call it once for each")
     return rollouts[0]
 
 

@@ -49,9 +49,7 @@ def time_to_collision(
     """
     rollout = only(rollouts, "time_to_collision")
     if not 0 < time_step <= horizon:
-        raise InputError(
-            f"time_to_collision: time_step={time_step} must be more than 0 and at most horizon={horizon}"
-        )
+        raise InputError(f"time_to_collision: time_step={time_step} must be more than 0 and at most horizon={horizon}")
     if reason := unfit(rollout):
         return not_judged("time_to_collision", reason, VERSION)
     agents, map = judged(rollout), scenario.scene.map
@@ -64,8 +62,7 @@ def time_to_collision(
     series = over_steps(least.masked_fill(torch.isinf(least), torch.nan), rollout)
     low = least <= bound
     events = [
-        _event(rollout, scenario, agents, least, who, span, {"bound": bound, "horizon": horizon})
-        for span in spans(low)
+        _event(rollout, scenario, agents, least, who, span, {"bound": bound, "horizon": horizon}) for span in spans(low)
     ]
     value = float(not low.any())
     return Score("time_to_collision", value, series=series, evidence=tuple(events), version=VERSION)
@@ -108,18 +105,14 @@ def projected(agents: Agents, mask: Tensor, horizon: float = 3.0, time_step: flo
 def spans(mask: Tensor) -> list[tuple[int, int]]:
     """First and last index of each run of True in a mask (n,)."""
     edge = torch.diff(torch.nn.functional.pad(mask.int(), (1, 1)))
-    return list(
-        zip((edge == 1).nonzero()[:, 0].tolist(), ((edge == -1).nonzero()[:, 0] - 1).tolist(), strict=True)
-    )
+    return list(zip((edge == 1).nonzero()[:, 0].tolist(), ((edge == -1).nonzero()[:, 0] - 1).tolist(), strict=True))
 
 
 def _beside_counts(ego: Agents, map: Map, vehicle: Vehicle) -> Tensor:
     """Whether the ego (n,) is in several lanes, off the drivable area, or with its rear axle at an intersection."""
     boxes = corners(ego)
     return (
-        in_several_lanes(map, boxes)
-        | off_road(map, boxes)
-        | at_intersection(map, vehicle.rear_axle(ego.poses)[:, :2])
+        in_several_lanes(map, boxes) | off_road(map, boxes) | at_intersection(map, vehicle.rear_axle(ego.poses)[:, :2])
     )
 
 

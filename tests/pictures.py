@@ -50,9 +50,7 @@ class FlatGround:
         wall = np.where((wall > 0) & (wall < ground), wall, np.inf)
         depth = np.minimum(ground, wall)
         rgb = np.where(np.isinf(depth), SKY, GREY).astype(np.uint8)
-        semantics = np.where(
-            np.isinf(depth), Semantic.SKY, np.where(wall < ground, Semantic.BUILDING, Semantic.ROAD)
-        )
+        semantics = np.where(np.isinf(depth), Semantic.SKY, np.where(wall < ground, Semantic.BUILDING, Semantic.ROAD))
         semantics = torch.from_numpy(semantics.astype(np.uint8))
         nobody = torch.full(depth.shape, -1, dtype=torch.int16)
         return Frame(
@@ -71,9 +69,7 @@ def _rays(camera: Camera) -> np.ndarray:
     return _RAYS[key]
 
 
-def drive(
-    steps: int = 15, start: int = 5, cameras: Sequence[str] = (), id: str = "test"
-) -> tuple[Scenario, Rollout]:
+def drive(steps: int = 15, start: int = 5, cameras: Sequence[str] = (), id: str = "test") -> tuple[Scenario, Rollout]:
     """10 m/s along y = 0 with a plan straight on every 0.5 s from `start`; one car stands beside the road.
 
     All six cameras of the nuScenes rig, or only those named.

@@ -18,9 +18,7 @@ from drivesim.types import Kind, LaneKind, Marking
 from scenarios.argoverse2 import Argoverse2
 
 REAL = Path(__file__).parents[2] / "shared/data/argoverse2/sensor/val"
-real = pytest.mark.skipif(
-    not REAL.is_dir(), reason="needs the Argoverse 2 logs in shared/data/argoverse2/sensor/val"
-)
+real = pytest.mark.skipif(not REAL.is_dir(), reason="needs the Argoverse 2 logs in shared/data/argoverse2/sensor/val")
 
 ZERO = 315966265260000000  # [ns]
 CITY = np.array([5000.0, 2000.0, 60.0])  # rear axle of the ego at step 0
@@ -97,9 +95,7 @@ def write_log(folder, steps=30, calibration=False, sensors=False):
         lane(1, -50, 50, 2, -2, successors=[2, 99], left_neighbor_id=3),
         lane(2, 50, 150, 2, -2, is_intersection=True),
         lane(3, -50, 50, 6, 2, right_neighbor_id=1, lane_type="BUS", right_lane_mark_type="DASHED_WHITE"),
-        lane(
-            4, 150, -50, 6, 8, lane_type="BIKE", left_neighbor_id=1, left_lane_mark_type="DOUBLE_SOLID_YELLOW"
-        ),
+        lane(4, 150, -50, 6, 8, lane_type="BIKE", left_neighbor_id=1, left_lane_mark_type="DOUBLE_SOLID_YELLOW"),
     ]
     corner = lambda x, y: {"x": CITY[0] + x, "y": CITY[1] + y, "z": CITY[2]}  # noqa: E731
     area = {"id": 7, "area_boundary": [corner(*p) for p in DRIVABLE]}
@@ -128,9 +124,7 @@ def write_log(folder, steps=30, calibration=False, sensors=False):
             "k3": 0.0,
         }
         name = {"sensor_name": "ring_front_center"}
-        write(
-            folder / "calibration/intrinsics.feather", [{**name, **lens, "height_px": 2000, "width_px": 1000}]
-        )
+        write(folder / "calibration/intrinsics.feather", [{**name, **lens, "height_px": 2000, "width_px": 1000}])
         place = {"qw": 0.5, "qx": -0.5, "qy": 0.5, "qz": -0.5, "tx_m": 1.5, "ty_m": 0.0, "tz_m": 1.4}
         write(folder / "calibration/egovehicle_SE3_sensor.feather", [{**name, **place}])
     if sensors:
@@ -176,9 +170,7 @@ def test_world_starts_at_the_ego_on_the_ground(scenario):
 def test_boxes_follow_the_tilted_ego(scenario):
     car = scenario.log[:, scenario.track_ids.index(CAR)]
     c, s = np.cos(PITCH), np.sin(PITCH)
-    bottom_x = (
-        20 * c + (0.5 + 0.32 - 0.75) * s
-    )  # centre in the ego frame on the ground, then half a height down
+    bottom_x = 20 * c + (0.5 + 0.32 - 0.75) * s  # centre in the ego frame on the ground, then half a height down
     bottom_z = -20 * s + (0.5 + 0.32 - 0.75) * c
     assert torch.allclose(car.xy[0], torch.tensor([bottom_x, 3.5]).float(), atol=0.01)
     assert car.z[0] == pytest.approx(bottom_z, abs=0.01)
@@ -202,9 +194,7 @@ def test_the_lanes_are_those_of_the_map(scenario):
     assert torch.allclose(first[:, 1], torch.tensor(offset).float(), atol=1e-4)
     assert torch.allclose(lanes.width, torch.tensor([4.0, 4.0, 4.0, 2.0]), atol=1e-5)
     assert lanes.successors.tolist() == [[0, 1]], "lane 99 is not in the map"
-    assert sorted(lanes.neighbours.tolist()) == [[0, 2, 1], [2, 0, -1]], (
-        "the oncoming bicycle lane is no neighbour"
-    )
+    assert sorted(lanes.neighbours.tolist()) == [[0, 2, 1], [2, 0, -1]], "the oncoming bicycle lane is no neighbour"
     assert lanes.center.kind.tolist() == [LaneKind.VEHICLE, LaneKind.VEHICLE, LaneKind.BUS, LaneKind.BICYCLE]
     assert lanes.intersection.tolist() == [False, True, False, False]
     assert torch.isnan(lanes.speed_limit).all()
@@ -226,9 +216,7 @@ def test_drivable_crossing_and_ground(scenario):
     area = (x * y.roll(-1) - x.roll(-1) * y).sum().abs() / 2
     assert area == pytest.approx(3 * 12, abs=0.01)
     # half floats give 59.68 as 59.6875; the strip of NaN takes its neighbours' height
-    assert road.ground(torch.tensor([[0.0, 0.0], [0.0, -9.9]])).tolist() == pytest.approx(
-        [0.0, 0.0], abs=0.02
-    )
+    assert road.ground(torch.tensor([[0.0, 0.0], [0.0, -9.9]])).tolist() == pytest.approx([0.0, 0.0], abs=0.02)
 
 
 def test_own_cameras_keep_their_aspect_ratio_and_stand_on_the_ground(scenario):
@@ -244,10 +232,7 @@ def test_photo_and_sweep_carry_their_own_pose(scenario):
     rgb = image.read()
     assert rgb.shape == (3, 224, 112) and rgb[0].float().mean() > 180 > 60 > rgb[1].float().mean()
     # 10 m/s for 0.05 s ahead of where the camera stands at step 0
-    start = (
-        scenario.scene.briefing.vehicle.world_from_ego(scenario.log[0, 0]).double()
-        @ image.camera.ego_from_camera
-    )
+    start = scenario.scene.briefing.vehicle.world_from_ego(scenario.log[0, 0]).double() @ image.camera.ego_from_camera
     moved = image.world_from_camera[:3, 3] - start[:3, 3]
     assert torch.allclose(moved, torch.tensor([0.5, 0.0, 0.0], dtype=torch.float64), atol=1e-5)
     (sweep,) = scenario.sensors.sweeps
@@ -378,8 +363,4 @@ def test_real_sweeps_lie_on_the_ground():
             near = points[(points[:, :2] - sweep.origin[:2]).norm(dim=1) < 8]
             above = near[:, 2] - RoadMap.of(loaded.scene.map).ground(near[:, :2])
             assert above.quantile(0.02).abs() < 0.15
-            assert (
-                1.7
-                < float(sweep.origin[2] - RoadMap.of(loaded.scene.map).ground(sweep.origin[:2].float()))
-                < 2.2
-            )
+            assert 1.7 < float(sweep.origin[2] - RoadMap.of(loaded.scene.map).ground(sweep.origin[:2].float())) < 2.2

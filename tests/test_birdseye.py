@@ -27,9 +27,7 @@ def pixel(view, world, ego=(0.0, 0.0)):
 
 
 def test_ego_is_in_the_middle_and_north_is_up():
-    s = scenario(
-        track((0, 0)), track((0, 20), kind=Kind.PEDESTRIAN, size=(2, 2, 2)), track((20, 0), kind=Kind.BUS)
-    )
+    s = scenario(track((0, 0)), track((0, 20), kind=Kind.PEDESTRIAN, size=(2, 2, 2)), track((20, 0), kind=Kind.BUS))
     view = Birdseye(s, rollout(s))
     picture = view.draw(0)
     assert picture.shape == (480, 480, 3) and picture.dtype == np.uint8
@@ -98,9 +96,7 @@ def test_plan_lies_ahead_and_only_once_there_is_one():
 
 def test_plan_line_is_what_is_left_of_the_plan():
     _, r = drive(steps=15, start=5)
-    line, time = plan_line(
-        r, 8
-    )  # made at step 5, x = 5 m: now, 0.3 s later, it wants the axle 3 m further on
+    line, time = plan_line(r, 8)  # made at step 5, x = 5 m: now, 0.3 s later, it wants the axle 3 m further on
     axle = 10.0 * 5 * DT - r.vehicle.rear_axle_to_center
     assert np.allclose(line[0], [axle + 3, 0], atol=1e-4) and time[0] == 0
     assert np.allclose(line[-1], [axle + 40, 0], atol=1e-4) and np.isclose(time[-1], 3.7)

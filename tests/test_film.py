@@ -67,9 +67,7 @@ def test_mosaic_is_a_film_of_every_step_the_same_twice(tmp_path):
 def ribbon_mask(s, r, step, generator=None, **kwargs):
     """What the plan changed: mask (h, w) of the front camera's picture."""
     bare = with_plans(r, straight_plan(0.0), 1)
-    pictures = [
-        next(mosaic_frames(s, x, generator or FlatGround(), steps=[step], **kwargs)) for x in (r, bare)
-    ]
+    pictures = [next(mosaic_frames(s, x, generator or FlatGround(), steps=[step], **kwargs)) for x in (r, bare)]
     layout = arrange(kwargs.get("cameras", s.scene.briefing.cameras))
     front = min(layout.cells, key=lambda c: abs(camera_yaw(c.camera)))
     view = (
@@ -100,9 +98,7 @@ def test_plan_is_not_seen_behind_and_not_before_the_planner_drives():
     _, changed, _ = ribbon_mask(s, r, 2)
     layout = arrange(s.scene.briefing.cameras)
     back = next(c for c in layout.cells if c.camera.name == "CAM_BACK")
-    assert not changed[
-        BAR + back.y : BAR + back.y + back.camera.height, back.x : back.x + back.camera.width
-    ].any()
+    assert not changed[BAR + back.y : BAR + back.y + back.camera.height, back.x : back.x + back.camera.width].any()
     assert not ribbon_mask(s, r, 1)[1].any()
 
 

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from drivesim.dynamics.following import (
-    IDM, at, locate, look_ahead, red_gap, speed_limits, stop_lines, uniform, with_steps_of_walkers,
+    IDM,
+    at,
+    locate,
+    look_ahead,
+    red_gap,
+    speed_limits,
+    stop_lines,
+    uniform,
+    with_steps_of_walkers,
 )  # fmt: skip
 from drivesim.dynamics.idm import IDMTraffic
 from drivesim.simulator import simulate

@@ -62,7 +62,9 @@ def test_overlap_textbook_cases_with_three_boxes():
     hit = g.boxes_overlap(corners[:, None], corners[None])
     assert hit.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
     # diagonal neighbours whose bounding boxes overlap but that do not touch
-    turned = g.box_corners(torch.tensor([[0.0, 0], [2.6, 2.6]]), torch.full((2,), -math.pi / 4), torch.tensor([4.0, 2.0]))
+    turned = g.box_corners(
+        torch.tensor([[0.0, 0], [2.6, 2.6]]), torch.full((2,), -math.pi / 4), torch.tensor([4.0, 2.0])
+    )
     assert not bool(g.boxes_overlap(turned[0], turned[1]))
 
 

@@ -18,7 +18,7 @@ ORDER = [
     {"kernels"},
     {"roadmap"},
     {"loading", "rigs", "memory", "recordings"},
-    {"lidar_lines", "lidar_sweeps", "lidar_map", "lidar_markings", "lidar_scenery"},
+    {"lidar"},
     {"protocols"},
     {"generation", "dynamics", "control"},
     {"simulator"},
@@ -33,7 +33,7 @@ ORDER = [
 ]
 """Rooms from the ground up; a room imports rooms of lower floors, and of its own floor only where INSIDE says so."""
 
-INSIDE = {("control", "dynamics"), ("lidar_sweeps", "lidar_map"), ("lidar_sweeps", "lidar_scenery"), ("lidar_scenery", "lidar_lines"), ("lidar_scenery", "lidar_map")}
+INSIDE = {("control", "dynamics")}
 
 ONLY_IN = {
     "ray": {"drivesim/sweep.py"},

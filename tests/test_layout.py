@@ -43,9 +43,7 @@ def camera(name="front", yaw=0.0, distortion=(), width=400, height=224, focal=26
     optical = T([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]], dtype=torch.float64)
     zero = torch.zeros((), dtype=torch.float64)
     turn = rotation_from_euler(zero + yaw, zero + 0.04, zero + 0.01) @ optical
-    return Camera(
-        name, width, height, k, transform(turn, T([1.2, 0.1, 1.6], dtype=torch.float64)), distortion
-    )
+    return Camera(name, width, height, k, transform(turn, T([1.2, 0.1, 1.6], dtype=torch.float64)), distortion)
 
 
 def street():
@@ -82,8 +80,7 @@ def shoot(s, *cameras, step=0, generator=None, state=None):
 
 def same(a, b):
     return all(
-        torch.equal(getattr(a, k), getattr(b, k))
-        for k in ("rgb", "depth", "semantics", "instance", "provenance")
+        torch.equal(getattr(a, k), getattr(b, k)) for k in ("rgb", "depth", "semantics", "instance", "provenance")
     )
 
 
@@ -112,14 +109,9 @@ def test_shapes_types_and_provenance():
         h, w = cam.height, cam.width
         assert frame.rgb.shape == (3, h, w) and frame.rgb.dtype == torch.uint8
         assert frame.depth.shape == (h, w) and frame.depth.dtype == torch.float32
-        assert (
-            frame.semantics.dtype == frame.provenance.dtype == torch.uint8
-            and frame.instance.dtype == torch.int16
-        )
+        assert frame.semantics.dtype == frame.provenance.dtype == torch.uint8 and frame.instance.dtype == torch.int16
         assert (frame.provenance == int(Provenance.PROXY)).all()
-        assert (frame.depth > 0).all() and torch.equal(
-            frame.depth.isinf(), frame.semantics == int(Semantic.SKY)
-        )
+        assert (frame.depth > 0).all() and torch.equal(frame.depth.isinf(), frame.semantics == int(Semantic.SKY))
         assert frame.instance.max() < 5 and frame.instance.min() == -1
 
 
@@ -306,9 +298,7 @@ def test_ground_follows_the_height_and_kerbs_stand():
 
 
 def test_every_kind_and_prop_draws():
-    kinds = [
-        track((12 + 4 * i, 8.0 - 1.5 * (i % 7)), kind=k, size=(0.6, 0.6, 1.2)) for i, k in enumerate(Kind)
-    ]
+    kinds = [track((12 + 4 * i, 8.0 - 1.5 * (i % 7)), kind=k, size=(0.6, 0.6, 1.2)) for i, k in enumerate(Kind)]
     s = scenario(track((0, 0)), *kinds, map=straight_road())
     n, m = len(Prop), len(Material)
     block = T([[10.0, -9.0], [13.0, -9.0], [13.0, -7.0], [10.0, -7.0]])
@@ -345,9 +335,7 @@ def test_no_images_says_so():
         NoImages().render(state_at(SCENARIO), None, CAMERAS[:1])
 
 
-@pytest.mark.skipif(
-    not (SHARED / "data/pandaset").exists(), reason="needs the PandaSet log in ../shared/data"
-)
+@pytest.mark.skipif(not (SHARED / "data/pandaset").exists(), reason="needs the PandaSet log in ../shared/data")
 def test_pandaset_calibration_agrees_with_the_raster():
     """Vehicles of a real log, in all of its cameras: each mask lies in the projection of its box."""
     from scenarios.pandaset import PandaSet

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from drivesim.errors import InputError
-from drivesim.lidar_sweeps import scenery_from_sweeps
+from drivesim.lidar.sweeps import scenery_from_sweeps
 from drivesim.loading import Track, assemble, make_lanes
 from drivesim.types import Ground, Kind, Map, Polylines, RecordedSweep
 
@@ -13,9 +13,7 @@ from drivesim.types import Ground, Kind, Map, Polylines, RecordedSweep
 def track(id, kind, size, x, y):
     time = np.arange(20) * 0.1
     still = np.zeros(20)
-    return Track(
-        id, kind, np.array(size), time, np.stack([x, y * np.ones(20), still], 1), still, still, still
-    )
+    return Track(id, kind, np.array(size), time, np.stack([x, y * np.ones(20), still], 1), still, still, still)
 
 
 LOG = assemble(

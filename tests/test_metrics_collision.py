@@ -43,9 +43,7 @@ def test_hitting_a_parked_car_ahead():
     assert (event.kind, event.step, event.agents) == ("collision", 16, (0, 1))
     assert event.detail["type"] == "stopped_track" and event.detail["at_fault"]
     assert event.detail["impact_speed"] == pytest.approx(10) and event.detail["delta_v"] == pytest.approx(5)
-    assert event.xy[0] == pytest.approx((18 + 18.588) / 2, abs=1e-3) and event.xy[1] == pytest.approx(
-        0, abs=1e-3
-    )
+    assert event.xy[0] == pytest.approx((18 + 18.588) / 2, abs=1e-3) and event.xy[1] == pytest.approx(0, abs=1e-3)
     # the nearest box at step 0 is the neighbour's: 3.5 - 1.1485 - 0.95
     assert score.series[0] == pytest.approx(3.5 - EGO.width / 2 - 0.95, abs=1e-4)
     assert score.series[16] == 0.0
@@ -142,9 +140,7 @@ def test_alone_on_the_road():
 
 def test_delta_v_of_a_crossing_contact():
     # 3 and 4 m/s at right angles: they meet at 5 m/s, each changes by 2.5.
-    score = judge(
-        track((0, 0), speed=3), track((5, -6), yaw=math.pi / 2, speed=4, size=CAR), track((30, 3.5), speed=3)
-    )
+    score = judge(track((0, 0), speed=3), track((5, -6), yaw=math.pi / 2, speed=4, size=CAR), track((30, 3.5), speed=3))
     assert the(score).detail["impact_speed"] == pytest.approx(5, abs=1e-3)
     assert the(score).detail["delta_v"] == pytest.approx(2.5, abs=1e-3)
 
@@ -208,9 +204,7 @@ def move_on(seed):
 
 
 def test_touching_counts_but_no_more():
-    pair = Agents.stack(
-        [track((0, 0), size=CAR), track((4.0, 0), size=CAR), track((4.001, 0), size=CAR)], dim=1
-    )
+    pair = Agents.stack([track((0, 0), size=CAR), track((4.0, 0), size=CAR), track((4.001, 0), size=CAR)], dim=1)
     assert touching(pair)[0].tolist() == [False, True, False]
 
 

@@ -56,9 +56,7 @@ def test_circle(speed, radius, broken):
 
 def test_rear_axle_of_a_circle():
     ego = circle(8, 20)
-    acceleration, _ = rear_axle_motion(
-        ego.map(lambda x: x.double() if x.is_floating_point() else x), Vehicle(), 0.1
-    )
+    acceleration, _ = rear_axle_motion(ego.map(lambda x: x.double() if x.is_floating_point() else x), Vehicle(), 0.1)
     assert acceleration[2:-2, 1] == pytest.approx(np.full(37, 8**2 / 20), rel=2e-3)
     assert acceleration[2:-2, 0] == pytest.approx(np.zeros(37), abs=1e-3)
 
@@ -77,15 +75,11 @@ def test_jerk_of_a_ramp():
 
 def test_bounds_are_strict_and_can_be_set():
     acceleration = np.zeros((10, 2)) + [2.0, 0.0]
-    assert motions(acceleration, np.zeros(10), 0.1)["longitudinal_acceleration"] == pytest.approx(
-        2.0, abs=1e-8
-    )
+    assert motions(acceleration, np.zeros(10), 0.1)["longitudinal_acceleration"] == pytest.approx(2.0, abs=1e-8)
     ego = track((0, 0), speed=10)
     strict = judge(ego, lateral_acceleration=0.0)  # 0 is not less than 0
     assert strict.value == 0.0 and strict.evidence[0].detail["steps_beyond"] == 41
-    assert (
-        judge(track((0, 0), speed=20, acceleration=3.0), longitudinal_acceleration=(-5.0, 3.5)).value == 1.0
-    )
+    assert judge(track((0, 0), speed=20, acceleration=3.0), longitudinal_acceleration=(-5.0, 3.5)).value == 1.0
 
 
 def test_polynomials_come_out_exactly():
@@ -108,9 +102,7 @@ def test_windows_by_an_impulse():
     assert reach["longitudinal_acceleration"] == reach["lateral_acceleration"] == 8
     assert reach["longitudinal_jerk"] == reach["jerk"] == 22
     assert result["yaw_rate"][28:33] == pytest.approx(np.array([2, 1, 0, -1, -2]), abs=1e-7)
-    assert result["yaw_acceleration"][28:33] == pytest.approx(
-        np.array([2, -1, -2, -1, 2]) / 7 * 100, abs=1e-6
-    )
+    assert result["yaw_acceleration"][28:33] == pytest.approx(np.array([2, -1, -2, -1, 2]) / 7 * 100, abs=1e-6)
     # the length of two equal accelerations is sqrt(2) times one
     assert result["jerk"] == pytest.approx(2**0.5 * result["longitudinal_jerk"], abs=1e-6)
 

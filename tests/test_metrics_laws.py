@@ -70,9 +70,7 @@ def test_moving_the_world_changes_no_score(name, seed):
     before = metric(name)([drive], world)
     after = metric(name)([move(drive, angle, shift)], move(world, angle, shift))
     same(before, after)
-    assert [(e.kind, e.step, e.agents) for e in before.evidence] == [
-        (e.kind, e.step, e.agents) for e in after.evidence
-    ]
+    assert [(e.kind, e.step, e.agents) for e in before.evidence] == [(e.kind, e.step, e.agents) for e in after.evidence]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -83,9 +83,7 @@ def tracks(worlds, origin):
             pose = torch.tensor(box["box"]["pose"], dtype=torch.float64)
             xy[t], yaw[t], speed[t] = pose[:2] - origin, pose[2], box["speed"]
         width, length = next(iter(boxes.values()))["box"]["size"]
-        one = path(
-            xy, yaw, speed[:, None] * torch.stack([yaw.cos(), yaw.sin()], -1), kind, (length, width, 1.6)
-        )
+        one = path(xy, yaw, speed[:, None] * torch.stack([yaw.cos(), yaw.sin()], -1), kind, (length, width, 1.6))
         result.append(one.replace(valid=torch.isfinite(xy[:, 0])))
     return result
 
@@ -141,8 +139,7 @@ def test_collision(file):
     statistics = [value for _, value in expected["statistics"]]
     assert statistics[:2] == [not fault, len(fault)]
     people, cars, things = (
-        [e for e in fault if e.detail["kind"] in kinds]
-        for kinds in (("pedestrian", "bicycle"), ("car",), ("object",))
+        [e for e in fault if e.detail["kind"] in kinds] for kinds in (("pedestrian", "bicycle"), ("car",), ("object",))
     )
     assert statistics[2:5] == [len(people), len(cars), len(things)]
     energies = [f([e.detail["delta_v"] for e in group]) for group in (people, cars, things) if group
@@ -159,9 +156,7 @@ def test_time_to_collision(file):
                               ignore_start=False)  # fmt: skip
     series = score.series.nan_to_num(torch.inf)
     assert series.tolist() == pytest.approx(expected["time_series"]["values"], abs=0.01)
-    assert [float(series.min()), bool(score.value)] == pytest.approx(
-        [v for _, v in expected["statistics"]], abs=0.01
-    )
+    assert [float(series.min()), bool(score.value)] == pytest.approx([v for _, v in expected["statistics"]], abs=0.01)
 
 
 # Which motion each scene's series is.
@@ -180,9 +175,7 @@ def test_comfort(file):
     scene, expected = read(file)
     states = [scene["ego"], *scene["ego_future_states"]]
     acceleration = np.array([s["acceleration"] for s in states])
-    values = motions(acceleration, np.array([s["pose"][2] for s in states]), _dt(states))[
-        MOTIONS[file.parent.name]
-    ]
+    values = motions(acceleration, np.array([s["pose"][2] for s in states]), _dt(states))[MOTIONS[file.parent.name]]
     assert values == pytest.approx(expected["time_series"]["values"], abs=0.01)
     p90 = partial(np.percentile, q=90, method="closest_observation")
     measures = {"MAX": np.max, "MIN": np.min, "MEAN": np.mean, "P90": p90}

@@ -17,9 +17,9 @@ def judge(ego, expert, route=None, start=0):
 def test_half_as_far():
     score = judge(track((0, 0), speed=5), track((0, 0), speed=10))
     assert score.value == pytest.approx(0.5) and score.valid
-    assert score.evidence[0].detail["ego"] == pytest.approx(20) and score.evidence[0].detail[
-        "expert"
-    ] == pytest.approx(40)
+    assert score.evidence[0].detail["ego"] == pytest.approx(20) and score.evidence[0].detail["expert"] == pytest.approx(
+        40
+    )
     assert score.series[10] == pytest.approx(5)
 
 
@@ -30,9 +30,7 @@ def test_farther_than_the_expert_is_one():
 def test_backwards():
     assert judge(track((0, 0), yaw=math.pi, speed=1), track((0, 0), speed=10)).value == 0.0
     # one metre back counts as two forward (nuPlan)
-    assert judge(track((0, 0), yaw=math.pi, speed=0.25), track((0, 0), speed=10)).value == pytest.approx(
-        2 / 40
-    )
+    assert judge(track((0, 0), yaw=math.pi, speed=0.25), track((0, 0), speed=10)).value == pytest.approx(2 / 40)
 
 
 def test_both_stand():
@@ -87,9 +85,7 @@ def test_missing_a_turn_is_no_progress():
     assert astray[10] == pytest.approx(15.0)  # x = 20, y = 5: abreast of 5 m behind the corner, 10 m from it
     assert (astray[11:] == 15.0).all()  # farther than that it stands still, though y grows on
     back = torch.tensor([[0.0, 0.0], [8.0, 0.0], [30.0, 8.0], [30.0, 20.0], [12.0, 24.0]])
-    assert_close(
-        follow(back, route), torch.tensor([0.0, 8.0, 8.0, 8.0, 34.0])
-    )  # back on the route it counts again
+    assert_close(follow(back, route), torch.tensor([0.0, 8.0, 8.0, 8.0, 34.0]))  # back on the route it counts again
 
 
 def test_a_route_that_crosses_itself_is_no_shortcut():

@@ -50,9 +50,7 @@ def test_beside_counts_only_where_the_ego_leaves_its_lane():
     wide = straight_road(lanes=4)
     assert judge(track((0, 0), speed=8, steps=8), left, rest, map=wide).value == 1.0
     assert judge(track((0, 0.9), speed=8, steps=8), left, rest, map=wide).value == 0.0
-    assert (
-        judge(track((0, -0.9), speed=8, steps=8), left, rest, map=wide, bound=2.0).value == 0.0
-    )  # off the road
+    assert judge(track((0, -0.9), speed=8, steps=8), left, rest, map=wide, bound=2.0).value == 0.0  # off the road
     crossing = wide.replace(lanes=wide.lanes.replace(intersection=torch.tensor([True, False, False, False])))
     assert judge(track((0, 0), speed=8, steps=8), left, rest, map=crossing).value == 0.0
 
@@ -73,16 +71,12 @@ def test_crossing_traffic():
 
 def test_objects_stand_still_and_people_walk_where_they_go():
     cone = track((12, 0), yaw=0.0, speed=9, kind=Kind.CONE, steps=5)
-    assert judge(track((0, 0), speed=10, steps=5), cone, track((0, 9), steps=5)).series[0] == pytest.approx(
-        1.0
-    )
+    assert judge(track((0, 0), speed=10, steps=5), cone, track((0, 9), steps=5)).series[0] == pytest.approx(1.0)
     walker = track((12, 3.0), yaw=-math.pi / 2, speed=2, kind=Kind.PEDESTRIAN, steps=5)
     sideways = walker.replace(yaw=torch.zeros(5))  # its box looks along the road, it walks across
     for person in (walker, sideways):
         score = judge(track((0, 0), speed=10, steps=5), person, track((0, 9), steps=5))
-        assert score.series[0] == pytest.approx(
-            1.0
-        )  # 9.112 m at 10 m/s, by then within 1.1485 + 0.3 of the middle
+        assert score.series[0] == pytest.approx(1.0)  # 9.112 m at 10 m/s, by then within 1.1485 + 0.3 of the middle
 
 
 def test_a_reversing_ego_is_projected_backwards():

@@ -67,9 +67,7 @@ def frames(scene, count):
 
 
 def write(root, scenes=(("scene-0001", 9), ("scene-0002", 1)), picture=True):
-    tables = {
-        name: [] for name in ("sample", "sample_data", "ego_pose", "sample_annotation", "instance", "scene")
-    }
+    tables = {name: [] for name in ("sample", "sample_data", "ego_pose", "sample_annotation", "instance", "scene")}
     for name, count in scenes:
         samples, data, poses, boxes = frames(name, count)
         tables["sample"] += samples
@@ -176,15 +174,11 @@ def test_two_seconds_without_a_box_are_a_gap(scenario):
 def test_smoothing_keeps_key_frames_rounds_corners_and_does_not_overshoot():
     time = np.arange(9) * 0.5
     angle = time * 0.6
-    poses = np.column_stack(
-        [10 * np.sin(angle), 10 - 10 * np.cos(angle), 0 * time, angle, 0 * time, 0 * time]
-    )
+    poses = np.column_stack([10 * np.sin(angle), 10 - 10 * np.cos(angle), 0 * time, angle, 0 * time, 0 * time])
     t, rows = smooth(time, poses)
     assert np.allclose(t, np.arange(41) * 0.1) and np.allclose(rows[::5], poses)
     inner = (t > 0.9) & (t < 3.1)
-    assert np.abs(np.hypot(rows[inner, 0], rows[inner, 1] - 10) - 10).max() < 0.03, (
-        "a chord would miss by 0.11 m"
-    )
+    assert np.abs(np.hypot(rows[inner, 0], rows[inner, 1] - 10) - 10).max() < 0.03, "a chord would miss by 0.11 m"
     stop = np.array([0.0, 4, 8, 10, 10, 10, 10, 10, 10])
     assert smooth(time, np.column_stack([stop, *[0 * time] * 5]))[1][:, 0].max() <= 10 + 1e-9
     turn = np.column_stack([0 * time] * 3 + [np.array([3.0, -3.1] * 4 + [3.0])] + [0 * time] * 2)
@@ -205,9 +199,7 @@ def hill(pitch_seen, noise=0.0):
     return time, true, [ego, *parked]
 
 
-@pytest.mark.parametrize(
-    "pitch_seen", [0.06, 0.05], ids=["level sensor", "car that pitches by half a degree"]
-)
+@pytest.mark.parametrize("pitch_seen", [0.06, 0.05], ids=["level sensor", "car that pitches by half a degree"])
 def test_the_climb_is_rebuilt_from_what_stands_still(pitch_seen):
     time, true, tracks = hill(pitch_seen, noise=0.05)
     at, rise = climb(tracks)
@@ -297,9 +289,7 @@ def png(pixels, filters):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-@pytest.mark.parametrize(
-    "kinds", [(0, 1), (1, 1), (1, 2)], ids=["none and sub", "sub", "up is left to Pillow"]
-)
+@pytest.mark.parametrize("kinds", [(0, 1), (1, 1), (1, 2)], ids=["none and sub", "sub", "up is left to Pillow"])
 def test_a_window_of_a_picture_is_what_pillow_sees(tmp_path, kinds):
     pixels = np.random.default_rng(0).integers(0, 2, (60, 80)).astype(np.uint8) * 255
     path = tmp_path / "m.png"
@@ -502,12 +492,8 @@ def test_real_boxes_are_those_of_the_devkit_at_key_frames():
     for token in sample["anns"]:
         box, row = devkit.get_box(token), devkit.get("sample_annotation", token)
         a = loaded.log[0, loaded.track_ids.index(row["instance_token"])]
-        center = apply(
-            a.world_from_box.double(), torch.tensor([[0.0, 0.0, box.wlh[2] / 2]], dtype=torch.float64)
-        )[0]
-        assert torch.allclose(
-            center + loaded.origin, torch.tensor(box.center, dtype=torch.float64), atol=2e-3
-        )
+        center = apply(a.world_from_box.double(), torch.tensor([[0.0, 0.0, box.wlh[2] / 2]], dtype=torch.float64))[0]
+        assert torch.allclose(center + loaded.origin, torch.tensor(box.center, dtype=torch.float64), atol=2e-3)
         ahead = a.world_from_box[:3, 0].double().numpy()
         assert np.allclose(ahead, box.orientation.rotation_matrix[:, 0], atol=1e-4)
 
@@ -542,12 +528,8 @@ def test_real_sweep_points_lie_on_the_boxes():
             pose[:3, 3] = torch.from_numpy(track.xyz[0])
             local = apply(invert(pose), points)
             half = torch.tensor([track.size[0] / 2, track.size[1] / 2])
-            within = (
-                (local[:, :2].abs() < half + 0.1).all(1) & (local[:, 2] > 0.2) & (local[:, 2] < track.size[2])
-            )
-            around = (
-                (local[:, :2].abs() < half + 0.6).all(1) & (local[:, 2] > 0.4) & (local[:, 2] < track.size[2])
-            )
+            within = (local[:, :2].abs() < half + 0.1).all(1) & (local[:, 2] > 0.2) & (local[:, 2] < track.size[2])
+            around = (local[:, :2].abs() < half + 0.6).all(1) & (local[:, 2] > 0.4) & (local[:, 2] < track.size[2])
             assert within.sum() > 5 and within.sum() > 3 * (around & ~within).sum()
             checked += 1
     assert checked > 0 or not source.undrivable()

@@ -47,20 +47,14 @@ def soup(seed, n=60, surface=Surface.PAINT_MATT):
     rng = np.random.default_rng(seed)
     points = rng.uniform((-4, -3, -3), (4, 3, 12), (n, 1, 3)) + rng.normal(0, 1.5, (n, 3, 3))
     faces = np.arange(3 * n).reshape(-1, 3)
-    return Mesh(
-        points.reshape(-1, 3), np.ones((3 * n, 3)), np.zeros((3 * n, 2)), faces, np.full(n, int(surface))
-    )
+    return Mesh(points.reshape(-1, 3), np.ones((3 * n, 3)), np.zeros((3 * n, 2)), faces, np.full(n, int(surface)))
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize(
-    "surface", [Surface.PAINT_MATT, Surface.BRICK_WALL]
-)  # seen from both sides, from outside
+@pytest.mark.parametrize("surface", [Surface.PAINT_MATT, Surface.BRICK_WALL])  # seen from both sides, from outside
 def test_equals_plain_visibility(seed, surface):
     turn = np.array([[0.8, -0.6, 0, 0.3], [0.6, 0.8, 0, -0.2], [0, 0, 1.3, 0.5]])
-    geo, inst = placed(
-        soup(seed, surface=surface), ball((0, 0, 5), (1, 2, 1), surface), matrices=[np.eye(4)[:3], turn]
-    )
+    geo, inst = placed(soup(seed, surface=surface), ball((0, 0, 5), (1, 2, 1), surface), matrices=[np.eye(4)[:3], turn])
     depth, face, instance = look(geo, inst)
     plain_depth, plain_face, plain_instance = see_plainly(geo, inst, VIEW)
     assert (face >= 0).mean() > 0.3

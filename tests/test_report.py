@@ -88,9 +88,7 @@ def test_page_tells_all(entry):
 
 
 def test_failures_count_in_no_mean_but_are_shown(entry):
-    rows = re.findall(
-        r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', render([entry, failed(planner="idm")], ""), re.S
-    )
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', render([entry, failed(planner="idm")], ""), re.S)
     cells = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", rows[0][1])).split()
     assert rows[0][0] == "idm"
     assert cells[:4] == ["2", "1", "1", "1"] and "12.5" in cells  # asked, run, failed, then means
@@ -175,9 +173,7 @@ class Browser:
             "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
             "--disable-component-update --disable-sync --remote-debugging-pipe"
         )
-        command = (
-            f"exec chromium {flags} --user-data-dir='{profile}' about:blank 3<&{down_read} 4>&{up_write}"
-        )
+        command = f"exec chromium {flags} --user-data-dir='{profile}' about:blank 3<&{down_read} 4>&{up_write}"
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(["bash", "-c", command], pass_fds=(down_read, up_write), **quiet)
         os.close(down_read)
@@ -215,9 +211,7 @@ class Browser:
 
     def open(self, path):
         self("Page.navigate", url=path.as_uri())
-        self.until(
-            f"location.href === '{path.as_uri()}' && document.documentElement?.dataset.ready === 'true'"
-        )
+        self.until(f"location.href === '{path.as_uri()}' && document.documentElement?.dataset.ready === 'true'")
 
     def until(self, expression, seconds=30):
         end = time.monotonic() + seconds
@@ -276,9 +270,7 @@ def test_events_and_slider_seek_both_videos(tmp_path, entry, browser):
     assert browser["document.querySelector('.clock').textContent"] == "1.1 s"
     assert browser["document.querySelector('.cursor').getAttribute('x1')"] == "11.5"
     assert browser["document.querySelectorAll('[data-now]')[1].textContent"] == "1.1"
-    browser[
-        "(() => { const s = document.querySelector('.seek'); s.value = 4; s.dispatchEvent(new Event('input')) })()"
-    ]
+    browser["(() => { const s = document.querySelector('.seek'); s.value = 4; s.dispatchEvent(new Event('input')) })()"]
     browser.until(f"{films}.every((v) => Math.abs(v.currentTime - 0.45) < 1e-3 && !v.seeking)")
     assert browser.complaints() == []
 
@@ -301,12 +293,14 @@ def test_page_fits_a_phone_and_shows_the_comparison(tmp_path, entry, browser):
         ]
     )
     both = failed(
-        status="ok", steps=10, comparison=Comparison(grey, layout, tuple(range(10)), (f"CAM_FRONT: {NASTY}",))
+        status="ok",
+        steps=10,
+        comparison=Comparison(
+            grey, (layout.width, layout.height), layout.rectangles, tuple(range(10)), (f"CAM_FRONT: {NASTY}",)
+        ),
     )
     browser("Emulation.setDeviceMetricsOverride", width=360, height=700, deviceScaleFactor=1, mobile=True)
-    browser.open(
-        write_report(tmp_path / "report.html", [entry, both], "python run_closed_loop.py " + "x" * 300)
-    )
+    browser.open(write_report(tmp_path / "report.html", [entry, both], "python run_closed_loop.py " + "x" * 300))
     assert browser["document.documentElement.scrollWidth"] <= 360
     browser["document.querySelector('.compare').scrollIntoView()"]
     browser["document.querySelector('.compare .play').click()"]

@@ -66,9 +66,7 @@ def test_resizing_keeps_the_fields_of_view(name):
 
 def test_the_waymo_front_camera_sees_the_documented_angle():
     front = rig("waymo")[0]
-    assert 2 * math.degrees(math.atan(front.width / 2 / float(front.intrinsics[0, 0]))) == pytest.approx(
-        50.4, abs=0.1
-    )
+    assert 2 * math.degrees(math.atan(front.width / 2 / float(front.intrinsics[0, 0]))) == pytest.approx(50.4, abs=0.1)
 
 
 def test_unknown_rig_and_empty_picture_are_refused_with_the_choices():

@@ -13,7 +13,11 @@ from .worlds import straight_road
 
 def world(drivable, lanes=None, ground=None):
     return Map(
-        lanes or make_lanes([], []), rings(drivable), Polylines.of([]), Polylines.of([], dims=3), ground or Ground.flat()
+        lanes or make_lanes([], []),
+        rings(drivable),
+        Polylines.of([]),
+        Polylines.of([], dims=3),
+        ground or Ground.flat(),
     )
 
 
@@ -63,7 +67,9 @@ def test_ground_is_bilinear_and_constant_beyond():
 
 def test_nearest_lane_wants_the_direction_too():
     road = RoadMap.of(straight_road(lanes=2))
-    lane, s, lateral = road.nearest_lane(torch.tensor([[0.0, 0.5], [0, 3.0], [0, 0.0], [0, 30]]), torch.tensor([0.1, 0, 3.1, 0]))
+    lane, s, lateral = road.nearest_lane(
+        torch.tensor([[0.0, 0.5], [0, 3.0], [0, 0.0], [0, 30]]), torch.tensor([0.1, 0, 3.1, 0])
+    )
     assert lane.tolist() == [0, 1, -1, -1]
     assert torch.allclose(s[:2], torch.tensor([50.0, 50]))  # the road begins 50 m behind
     assert torch.allclose(lateral[:2], torch.tensor([0.5, -0.5]))

@@ -11,8 +11,6 @@ def agents():
     return scenario(track((0, 0), speed=1), track((9, 0)), track((20, 0), speed=2)).log
 
 
-
-
 def test_indexing_addresses_the_batch_prefix():
     log = agents()
     assert log[..., 0].xy.shape == (41, 2)

@@ -158,9 +158,7 @@ def move(thing: Any, angle: float, shift: tuple[float, float]) -> Any:
     place = lambda xy: turn(xy) + torch.tensor(shift, dtype=xy.dtype)  # noqa: E731
     lines = lambda p: p.replace(points=torch.cat([place(p.points[:, :2]), p.points[:, 2:]], -1))  # noqa: E731
     if isinstance(thing, Agents):
-        return thing.replace(
-            xy=place(thing.xy), velocity=turn(thing.velocity), yaw=wrap_angle(thing.yaw + angle)
-        )
+        return thing.replace(xy=place(thing.xy), velocity=turn(thing.velocity), yaw=wrap_angle(thing.yaw + angle))
     if isinstance(thing, Map):
         if thing.ground.z.max() > thing.ground.z.min():
             raise ValueError("a grid of heights cannot be turned: use flat ground")

@@ -29,9 +29,7 @@ def drivable_area(map: Map) -> BaseGeometry:
     rings = [map.drivable.line(i)[:, :2].double().numpy() for i in range(len(map.drivable))]
     rings = [ring for ring in rings if len(ring) >= 3 and np.isfinite(ring).all()]
     if not rings:
-        areas = [
-            shapely.Polygon(a.double().numpy()).buffer(0.1) for a in lane_areas(map.lanes) if len(a) >= 4
-        ]
+        areas = [shapely.Polygon(a.double().numpy()).buffer(0.1) for a in lane_areas(map.lanes) if len(a) >= 4]
         return shapely.union_all(areas).simplify(0.02) if areas else shapely.Polygon()
     lines = shapely.union_all([shapely.LinearRing(ring) for ring in rings])  # nodes them where they touch
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(lines)))
@@ -100,9 +98,7 @@ def _layer(map: Map, area: BaseGeometry, x: np.ndarray, y: np.ndarray, surface: 
     parts = []
     if full:
         i, j = np.array(full).T
-        xy = np.stack(
-            [_pair(x[i], y[j]), _pair(x[i + 1], y[j]), _pair(x[i + 1], y[j + 1]), _pair(x[i], y[j + 1])], 1
-        )
+        xy = np.stack([_pair(x[i], y[j]), _pair(x[i + 1], y[j]), _pair(x[i + 1], y[j + 1]), _pair(x[i], y[j + 1])], 1)
         parts.append(quads(_lift(map, xy.reshape(-1, 2), rise).reshape(-1, 4, 3), surface))
     if pieces:
         points, offsets = _simple(pieces)

@@ -48,9 +48,7 @@ class LayoutRaster:
     def remember(self, scenario: Scenario) -> LayoutWorld:
         return LayoutWorld(scenario.scene, build(scenario.scene))
 
-    def render(
-        self, state: State, world: LayoutWorld, cameras: Sequence[Camera]
-    ) -> tuple[Frames, LayoutWorld]:
+    def render(self, state: State, world: LayoutWorld, cameras: Sequence[Camera]) -> tuple[Frames, LayoutWorld]:
         """Frames by camera name. Provenance is PROXY for all that was drawn, the sky included; NONE (black) where a
         lens lets no light reach the pixel. Depth lies on the flat faces of the meshes, which stand for round things."""
         agents = state.agents.map(lambda x: x.double() if x.is_floating_point() else x)
@@ -161,16 +159,10 @@ def _finest(plane: np.ndarray, reached: np.ndarray, axis: int, focal: float) -> 
     return max(focal, 1 / step[both].min()) if both.any() else focal
 
 
-def _draw(
-    stage: Stage, shown: Instances, dark: Shadows, shots: Sequence[_Shot], each: Callable, bands: int
-) -> None:
+def _draw(stage: Stage, shown: Instances, dark: Shadows, shots: Sequence[_Shot], each: Callable, bands: int) -> None:
     looks, texels = surfaces(), atlas()
     found = each(lambda shot: triangles(stage.geometry, _leafy(stage, shown, shot.view), shot.view), shots)
-    jobs = [
-        (shot, f, k / bands, (k + 1) / bands)
-        for shot, f in zip(shots, found, strict=True)
-        for k in range(bands)
-    ]
+    jobs = [(shot, f, k / bands, (k + 1) / bands) for shot, f in zip(shots, found, strict=True) for k in range(bands)]
 
     def rows(height: int, a: float, b: float) -> tuple[int, int]:
         return int(height * a), int(height * b)
@@ -239,9 +231,7 @@ def _shown(stage: Stage, agents: Agents, signals: Signals, step: int) -> Instanc
 
 def _drawable(agents: Agents) -> list[int]:
     """Agents that are there, have a body and are not the ego."""
-    known = torch.cat(
-        [agents.poses, agents.z[:, None], agents.pitch[:, None], agents.roll[:, None], agents.size], -1
-    )
+    known = torch.cat([agents.poses, agents.z[:, None], agents.pitch[:, None], agents.roll[:, None], agents.size], -1)
     there = agents.valid & known.isfinite().all(-1) & (agents.size > 0).all(-1)
     there[0] = False
     return there.nonzero()[:, 0].tolist()

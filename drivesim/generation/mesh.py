@@ -23,9 +23,7 @@ class Mesh:
     def join(meshes: Sequence[Mesh]) -> Mesh:
         meshes = [m for m in meshes if len(m.faces)]
         if not meshes:
-            return Mesh(
-                np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 2)), np.zeros((0, 3), int), np.zeros(0, int)
-            )
+            return Mesh(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 2)), np.zeros((0, 3), int), np.zeros(0, int))
         start = np.cumsum([0] + [len(m.points) for m in meshes])
         return Mesh(
             np.concatenate([m.points for m in meshes]),
@@ -35,9 +33,7 @@ class Mesh:
             np.concatenate([m.surface for m in meshes]),
         )
 
-    def moved(
-        self, shift: Sequence[float] = (0, 0, 0), yaw: float = 0.0, scale: Sequence[float] = (1, 1, 1)
-    ) -> Mesh:
+    def moved(self, shift: Sequence[float] = (0, 0, 0), yaw: float = 0.0, scale: Sequence[float] = (1, 1, 1)) -> Mesh:
         """Scaled, then turned about z, then shifted."""
         c, s = np.cos(yaw), np.sin(yaw)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
@@ -97,9 +93,7 @@ def loft(sections: np.ndarray, surface: int, caps: bool = True, smooth: bool = T
     n, m, _ = sections.shape
     i, j = np.meshgrid(np.arange(n - 1), np.arange(m), indexing="ij")
     k = (j + 1) % m
-    corners = np.stack([sections[i, j], sections[i, k], sections[i + 1, k], sections[i + 1, j]], -2).reshape(
-        -1, 4, 3
-    )
+    corners = np.stack([sections[i, j], sections[i, k], sections[i + 1, k], sections[i + 1, j]], -2).reshape(-1, 4, 3)
     skin = quads(corners, surface)
     if smooth:
         skin = _smooth(skin)
@@ -123,9 +117,7 @@ def tube(
     return skin
 
 
-def ball(
-    center: Sequence[float], radii: Sequence[float], surface: int, sides: int = 8, rings: int = 5
-) -> Mesh:
+def ball(center: Sequence[float], radii: Sequence[float], surface: int, sides: int = 8, rings: int = 5) -> Mesh:
     """An ellipsoid with smooth normals; texture coordinates wrap around it."""
     latitude = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
     angle = 2 * np.pi * np.arange(sides + 1) / sides
@@ -133,9 +125,7 @@ def ball(
     unit = np.stack([np.cos(la) * np.cos(lo), np.cos(la) * np.sin(lo), np.sin(la)], -1)
     i, j = np.meshgrid(np.arange(rings), np.arange(sides), indexing="ij")
     a = (i * (sides + 1) + j).ravel()
-    faces = np.concatenate(
-        [np.stack([a, a + 1, a + sides + 2], 1), np.stack([a, a + sides + 2, a + sides + 1], 1)]
-    )
+    faces = np.concatenate([np.stack([a, a + 1, a + sides + 2], 1), np.stack([a, a + sides + 2, a + sides + 1], 1)])
     normals = (unit / np.array(radii)).reshape(-1, 3)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     uv = np.stack([lo / np.pi, la / np.pi], -1).reshape(-1, 2)

@@ -151,11 +151,7 @@ def _strips(map: Map) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _line(line: np.ndarray, kind: Marking) -> list[tuple[np.ndarray, int]]:
-    ink = (
-        Ink.YELLOW
-        if kind in (Marking.SOLID_YELLOW, Marking.DASHED_YELLOW, Marking.DOUBLE_YELLOW)
-        else Ink.WHITE
-    )
+    ink = Ink.YELLOW if kind in (Marking.SOLID_YELLOW, Marking.DASHED_YELLOW, Marking.DOUBLE_YELLOW) else Ink.WHITE
     if kind == Marking.STOP_LINE:
         return [(_stroke(line, STOP), ink)]
     if kind in (Marking.DOUBLE_WHITE, Marking.DOUBLE_YELLOW):

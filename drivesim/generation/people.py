@@ -99,9 +99,7 @@ def walker(phase: int) -> Callable[[], Mesh]:
             foot = (step - 0.06 * (step < 0), s * 0.10, 0.07)
             parts.append(_limb((0, s * 0.095, 0.92), knee, 0.095, S.SECOND))
             parts.append(_limb(knee, foot, 0.072, S.SECOND))
-            parts.append(
-                box((foot[0] - 0.07, s * 0.10 - 0.045, 0), (foot[0] + 0.18, s * 0.10 + 0.045, 0.09), S.TRIM)
-            )
+            parts.append(box((foot[0] - 0.07, s * 0.10 - 0.045, 0), (foot[0] + 0.18, s * 0.10 + 0.045, 0.09), S.TRIM))
             elbow = (-step * 0.45, s * 0.24, 1.14)
             hand = (-step * 0.75 + 0.08, s * 0.22, 0.90)
             parts.append(_limb((0.01, s * 0.20, 1.42), elbow, 0.058, S.PAINT_MATT))
@@ -119,7 +117,5 @@ def dog() -> Mesh:
     ]
     parts.append(tube((0.30, 0, 0.50), (0.45, 0, 0.64), (0.10, 0.08), S.FUR, 6))
     parts.append(tube((-0.38, 0, 0.52), (-0.60, 0, 0.68), (0.03, 0.015), S.FUR, 5))
-    parts += [
-        tube((x, y, 0.42), (x, y, 0.0), (0.05, 0.035), S.FUR, 6) for x in (-0.28, 0.28) for y in (-0.09, 0.09)
-    ]
+    parts += [tube((x, y, 0.42), (x, y, 0.0), (0.05, 0.035), S.FUR, 6) for x in (-0.28, 0.28) for y in (-0.09, 0.09)]
     return Mesh.join(parts)

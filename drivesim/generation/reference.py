@@ -7,9 +7,7 @@ import numpy as np
 from .rasterizer import NEAR, Geometry, Instances, View
 
 
-def see_plainly(
-    geometry: Geometry, instances: Instances, view: View
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def see_plainly(geometry: Geometry, instances: Instances, view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Depth (h, w) float64 [m] (inf where nothing is), face and instance (h, w), -1 for none.
 
     A pixel sees the nearest triangle for which its ray, solved for barycentric coordinates, has none below zero.

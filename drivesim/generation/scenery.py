@@ -17,9 +17,7 @@ WALL_TINTS = np.array([
     (1.0, 1.0, 1.0), (1.05, 0.92, 0.76), (0.88, 0.90, 0.94), (1.08, 0.84, 0.70), (0.80, 0.88, 0.82), (1.1, 1.03, 0.86),
     (0.78, 0.74, 0.72), (0.95, 0.80, 0.80),
 ])  # fmt: skip
-LEAF_TINTS = np.array(
-    [(1.0, 1.0, 1.0), (1.25, 1.05, 0.75), (0.75, 0.9, 0.85), (0.9, 1.15, 0.8), (1.35, 1.1, 0.6)]
-)
+LEAF_TINTS = np.array([(1.0, 1.0, 1.0), (1.25, 1.05, 0.75), (0.75, 0.9, 0.85), (0.9, 1.15, 0.8), (1.35, 1.1, 0.6)])
 
 
 def prism(ring: np.ndarray, material: int, base: float, height: float, draw: int) -> Mesh:
@@ -33,9 +31,7 @@ def prism(ring: np.ndarray, material: int, base: float, height: float, draw: int
         Material.HEDGE: (S.HEDGE, S.HEDGE), Material.FENCE: (S.FENCE, S.FENCE),
     }.get(Material(material), (S.CONCRETE, S.ROOF if height > 2.5 else S.CONCRETE))  # fmt: skip
     tile = 1.6 if material != Material.CONCRETE else 3.0
-    return Mesh.join(
-        [_walls(ring, base, base + height, wall, tile, tile), _cap(ring, base + height, top, tile)]
-    )
+    return Mesh.join([_walls(ring, base, base + height, wall, tile, tile), _cap(ring, base + height, top, tile)])
 
 
 def _building(ring: np.ndarray, base: float, height: float, draw: int) -> Mesh:
@@ -53,9 +49,7 @@ def _building(ring: np.ndarray, base: float, height: float, draw: int) -> Mesh:
     return Mesh.join(parts)
 
 
-def _walls(
-    ring: np.ndarray, low: float, high: float, surface: S, wide: float, tall: float, snap: int = 0
-) -> Mesh:
+def _walls(ring: np.ndarray, low: float, high: float, surface: S, wide: float, tall: float, snap: int = 0) -> Mesh:
     """Vertical quads; a texture tile is `wide` x `tall` [m], stretched to whole 1/snap tiles along each wall."""
     a, b = ring, np.roll(ring, -1, 0)
     length = np.linalg.norm(b - a, axis=1)
@@ -75,9 +69,7 @@ def _walls(
 def _cap(ring: np.ndarray, z: float, surface: S, tile: float) -> Mesh:
     faces = clip_ears(np.ascontiguousarray(ring), np.array([0, len(ring)]))
     points = np.concatenate([ring, np.full((len(ring), 1), z)], 1)
-    return Mesh(
-        points, np.tile([0.0, 0, 1], (len(ring), 1)), ring / tile, faces, np.full(len(faces), int(surface))
-    )
+    return Mesh(points, np.tile([0.0, 0, 1], (len(ring), 1)), ring / tile, faces, np.full(len(faces), int(surface)))
 
 
 def _counter_clockwise(ring: np.ndarray) -> np.ndarray:

@@ -18,9 +18,7 @@ from .surfaces import Shade
 from .surroundings import beside, light_on
 from .textures import Texture, texel
 
-SUN = np.array([0.38, 0.46, 0.80]) / np.linalg.norm(
-    [0.38, 0.46, 0.80]
-)  # towards the sun: a high sun behind haze
+SUN = np.array([0.38, 0.46, 0.80]) / np.linalg.norm([0.38, 0.46, 0.80])  # towards the sun: a high sun behind haze
 HAZE = 1 / 900.0  # [1/m] extinction: at 900 m, 37 % of an object's own colour is left
 
 _SUN_X, _SUN_Y, _SUN_Z = (float(x) for x in SUN)
@@ -66,9 +64,7 @@ def shade(rows, lens, view, nearness, front, found, geometry, instances, looks, 
                 out.depth[y, x], out.semantics[y, x], out.instance[y, x] = np.inf, _SKY, -1
                 continue
             face, i = found.face[t], found.instance[t]
-            near, u, v, w, ex, ey = _weights(
-                found, t, px, py, view.lens, nearness[pick // width, pick % width]
-            )
+            near, u, v, w, ex, ey = _weights(found, t, px, py, view.lens, nearness[pick // width, pick % width])
             depth = 1 / near
             surface = geometry.surface[face]
             nx, ny, nz, facing = _normal(geometry, instances.matrix, face, i, u, v, w, dx, dy, dz, length)
@@ -150,9 +146,7 @@ def _normal(geometry, matrix, face, i, u, v, w, dx, dy, dz, length):
     a = u * n[p, 0] + v * n[q, 0] + w * n[o, 0]
     b = u * n[p, 1] + v * n[q, 1] + w * n[o, 1]
     c = u * n[p, 2] + v * n[q, 2] + w * n[o, 2]
-    a /= (
-        m[0, 0] * m[0, 0] + m[1, 0] * m[1, 0] + m[2, 0] * m[2, 0]
-    )  # a rotation times a scale, inverted and transposed
+    a /= m[0, 0] * m[0, 0] + m[1, 0] * m[1, 0] + m[2, 0] * m[2, 0]  # a rotation times a scale, inverted and transposed
     b /= m[0, 1] * m[0, 1] + m[1, 1] * m[1, 1] + m[2, 1] * m[2, 1]
     c /= m[0, 2] * m[0, 2] + m[1, 2] * m[1, 2] + m[2, 2] * m[2, 2]
     x = m[0, 0] * a + m[0, 1] * b + m[0, 2] * c

@@ -62,9 +62,7 @@ class _Builder:
         matrix = np.eye(4)[:3] if matrix is None else matrix
         points = mesh.points @ matrix[:, :3].T + matrix[:, 3]
         center, radius = _sphere(points)
-        self.rows.append(
-            (first, count, matrix, tint, center, radius, far[0] if far else -1, far[1] if far else 0)
-        )
+        self.rows.append((first, count, matrix, tint, center, radius, far[0] if far else -1, far[1] if far else 0))
 
 
 def build(scene: Scene) -> Stage:
@@ -147,9 +145,7 @@ def _ground(builder: _Builder, map: Map, area, bounds) -> None:
     cell = np.floor(mesh.points[mesh.faces].mean(1)[:, :2] / CHUNK).astype(np.int64)
     _, block = np.unique(cell, axis=0, return_inverse=True)
     order = np.argsort(block.ravel(), kind="stable")
-    first, _, _ = builder.mesh(
-        Mesh(mesh.points, mesh.normals, mesh.uv, mesh.faces[order], mesh.surface[order])
-    )
+    first, _, _ = builder.mesh(Mesh(mesh.points, mesh.normals, mesh.uv, mesh.faces[order], mesh.surface[order]))
     ends = np.cumsum(np.bincount(block.ravel()))
     for a, b in zip([0, *ends[:-1]], ends, strict=True):
         center, radius = _sphere(mesh.points[mesh.faces[order[a:b]].ravel()])

@@ -30,9 +30,7 @@ class Shadows(NamedTuple):
 def shadows(paint: Paint, boxes: np.ndarray) -> Shadows:
     """From rectangles (N, 7)."""
     reach = np.hypot(boxes[:, 4], boxes[:, 5])[:, None] + SOFT / 2
-    starts, items = cell_lists(
-        boxes[:, :2] - reach, boxes[:, :2] + reach, paint.origin, paint.rows, paint.columns
-    )
+    starts, items = cell_lists(boxes[:, :2] - reach, boxes[:, :2] + reach, paint.origin, paint.rows, paint.columns)
     return Shadows(starts, items, boxes.astype(np.float32))
 
 

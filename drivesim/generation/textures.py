@@ -127,9 +127,7 @@ def _white(rng: np.random.Generator) -> np.ndarray:
 
 def _asphalt(rng: np.random.Generator) -> np.ndarray:
     n = 512
-    gray = (
-        0.105 + 0.020 * rng.standard_normal((n, n)) + 0.008 * _noise(rng, n, 1.5) + 0.010 * _noise(rng, n, 20)
-    )
+    gray = 0.105 + 0.020 * rng.standard_normal((n, n)) + 0.008 * _noise(rng, n, 1.5) + 0.010 * _noise(rng, n, 20)
     crack = np.abs(_clouds(rng, n, 60, 5))
     gray = gray * (1 - 0.45 * np.exp(-((crack / 0.012) ** 2)) * (_noise(rng, n, 50) > 0.7))
     return _tint(gray, (1.0, 1.0, 1.03))

@@ -18,9 +18,7 @@ def hull(stations: list[tuple[float, float, float, float]], surface: int, chamfe
     return loft(np.array(rings), surface)
 
 
-def _cabin(
-    low: tuple[float, float, float], high: tuple[float, float, float], half: tuple[float, float]
-) -> Mesh:
+def _cabin(low: tuple[float, float, float], high: tuple[float, float, float], half: tuple[float, float]) -> Mesh:
     """Glass all round under a painted roof, with pillars; low, high are (rear x, front x, z)."""
     ring = lambda r, f, z, y: [(f, -y, z), (f, y, z), (r, y, z), (r, -y, z)]  # noqa: E731
     a, b = ring(*low, half[0]), ring(*high, half[1])
@@ -61,10 +59,7 @@ def _lights(front: float, rear: float, half: float, zf: float, zr: float) -> lis
 
 
 def _mirrors(x: float, half: float, z: float) -> list[Mesh]:
-    return [
-        box((x - 0.07, s * half - 0.09, z), (x + 0.05, s * half + 0.09, z + 0.13), S.PAINT)
-        for s in (-0.98, 0.98)
-    ]
+    return [box((x - 0.07, s * half - 0.09, z), (x + 0.05, s * half + 0.09, z + 0.13), S.PAINT) for s in (-0.98, 0.98)]
 
 
 def _car(cabin: tuple, half: float, length: float, belt: float, hood: float, boot: float) -> Mesh:

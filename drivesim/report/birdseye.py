@@ -53,9 +53,7 @@ def film(
 class Birdseye:
     """Draws steps of one rollout; keeps what stands still."""
 
-    def __init__(
-        self, scenario: Scenario, rollout: Rollout, size: int = 480, events: Sequence[Event] = ()
-    ) -> None:
+    def __init__(self, scenario: Scenario, rollout: Rollout, size: int = 480, events: Sequence[Event] = ()) -> None:
         self.scenario, self.rollout, self.size, self.events = scenario, rollout, size, events
         self.span = min(max(70.0, 2.3 * longest_reach(rollout)), 220.0)  # metres across
         self.ground = GroundPlan(scenario.scene, size / self.span)

@@ -44,9 +44,7 @@ def mosaic(
     `path` cannot be written.
     """
     steps = range(rollout.agents.valid.shape[0]) if steps is None else steps
-    pictures = mosaic_frames(
-        scenario, rollout, generator, cameras=cameras, width=width, steps=steps, title=title
-    )
+    pictures = mosaic_frames(scenario, rollout, generator, cameras=cameras, width=width, steps=steps, title=title)
     video = encode(pictures, 1 / rollout.dt)
     if path is not None:
         save(path, video)
@@ -96,7 +94,8 @@ class Comparison:
     """Recorded photos above what was generated for the same place and time."""
 
     video: bytes  # mp4: a mosaic of photos, below it the same mosaic generated
-    layout: Mosaic  # of either
+    size: tuple[int, int]  # width and height of either [px]
+    cells: tuple[tuple[int, int, int, int], ...]  # x, y, width, height of each camera's picture in it [px]
     steps: tuple[int, ...]  # that are shown
     missing: tuple[str, ...]  # why photos are absent, one line each
 
@@ -110,9 +109,7 @@ def compare(
     `limit` steps, spread evenly; the film runs in real time. A photo that cannot be read is left dark and listed.
     """
     photos = scenario.sensors.images if scenario.sensors else {}
-    pairs = [
-        (step, _photos_at(photos, step * rollout.dt, rollout.dt)) for step in on_log_steps(scenario, rollout)
-    ]
+    pairs = [(step, _photos_at(photos, step * rollout.dt, rollout.dt)) for step in on_log_steps(scenario, rollout)]
     pairs = [(step, found) for step, found in pairs if found]
     if not pairs:
         return None
@@ -124,7 +121,9 @@ def compare(
     layout = arrange([_upright(c, name) for c, name in zip(first, names, strict=True)], width)
     missing: dict[str, None] = {}
     video = encode(_pairs(scenario, rollout, generator, pairs, layout, missing), 1 / (rollout.dt * stride))
-    return Comparison(video, layout, tuple(step for step, _ in pairs), tuple(missing))
+    return Comparison(
+        video, (layout.width, layout.height), layout.rectangles, tuple(s for s, _ in pairs), tuple(missing)
+    )
 
 
 def on_log_steps(scenario: Scenario, rollout: Rollout) -> list[int]:
@@ -137,18 +136,14 @@ def on_log_steps(scenario: Scenario, rollout: Rollout) -> list[int]:
     return list(range(int(there.sum())))
 
 
-def _pairs(
-    scenario, rollout, generator, pairs, layout: Mosaic, missing: dict[str, None]
-) -> Iterator[np.ndarray]:
+def _pairs(scenario, rollout, generator, pairs, layout: Mosaic, missing: dict[str, None]) -> Iterator[np.ndarray]:
     world = generator.remember(scenario)
     below, generated = layout.height + GAP, style.label("generated")
     names = {c.camera.name: style.label(f"{c.camera.name} recorded") for c in layout.cells}
     for step, photos in pairs:
         state = state_at(scenario, rollout, step)
         ego_from_world = invert(rollout.vehicle.world_from_ego(state.agents[0]).double())
-        posed = {
-            c.camera.name: _posed(c.camera, photos.get(c.camera.name), ego_from_world) for c in layout.cells
-        }
+        posed = {c.camera.name: _posed(c.camera, photos.get(c.camera.name), ego_from_world) for c in layout.cells}
         frames, world = generator.render(state, world, [posed[c.camera.name] for c in layout.cells])
         canvas = np.full((layout.height + below, layout.width, 3), style.PANEL, np.uint8)
         for cell in layout.cells:
@@ -164,10 +159,7 @@ def _photos_at(photos, time: float, dt: float) -> dict[str, RecordedImage]:
     """The photo of each camera that was taken nearest to `time`, if any was within half a step."""
     found = {}
     for name, images in photos.items():
-        if (
-            images
-            and abs((best := min(images, key=lambda i: abs(i.time - time))).time - time) <= dt / 2 + 1e-6
-        ):
+        if images and abs((best := min(images, key=lambda i: abs(i.time - time))).time - time) <= dt / 2 + 1e-6:
             found[name] = best
     return found
 

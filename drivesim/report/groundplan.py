@@ -29,9 +29,7 @@ class GroundPlan:
         self._drivable = _rings(scene.map.drivable, fine)
         self._lanes = [
             _line(area, fine) + (style.BIKE_LANE if kind == LaneKind.BICYCLE else style.LANE,)
-            for area, kind in zip(
-                lane_areas(scene.map.lanes), scene.map.lanes.center.kind.tolist(), strict=True
-            )
+            for area, kind in zip(lane_areas(scene.map.lanes), scene.map.lanes.center.kind.tolist(), strict=True)
         ]
         self._crossings = _rings(scene.map.crosswalks, fine)
         self._buildings = _rings(scene.scenery.footprints, fine)
@@ -152,13 +150,9 @@ def dashes(line: np.ndarray, dash: float, gap: float) -> list[np.ndarray]:
 
 def _plants(scene: Scene, fine: float):
     scenery, plants = scene.scenery, []
-    for xyz, size, kind in zip(
-        scenery.prop_xyz, scenery.prop_size.tolist(), scenery.prop_kind.tolist(), strict=True
-    ):
+    for xyz, size, kind in zip(scenery.prop_xyz, scenery.prop_size.tolist(), scenery.prop_kind.tolist(), strict=True):
         tree = kind in (Prop.TREE, Prop.BUSH)
         radius = max(size[0] / 2, 0.2) * fine
         pixels, box = _line(xyz[None], fine)
-        plants.append(
-            (pixels, box + [[-radius], [radius]], style.GREEN if tree else style.BUILDING_EDGE, radius)
-        )
+        plants.append((pixels, box + [[-radius], [radius]], style.GREEN if tree else style.BUILDING_EDGE, radius))
     return plants

@@ -33,6 +33,11 @@ class Mosaic:
     def cameras(self) -> tuple[Camera, ...]:
         return tuple(cell.camera for cell in self.cells)
 
+    @property
+    def rectangles(self) -> tuple[tuple[int, int, int, int], ...]:
+        """x, y, width, height of each picture [px]."""
+        return tuple((cell.x, cell.y, cell.camera.width, cell.camera.height) for cell in self.cells)
+
     def place(self, canvas: np.ndarray, cell: Cell, picture: np.ndarray, top: int = 0) -> None:
         """Copy a picture (h, w, 3) into its cell; the mosaic starts `top` px down the canvas."""
         y = top + cell.y

@@ -147,14 +147,9 @@ def _video(key: str, name: str, data: bytes) -> dict[str, Any]:
 
 
 def _comparison(key: str, comparison: Comparison) -> dict[str, Any]:
-    cells = [(cell.x, cell.y, cell.camera.width, cell.camera.height) for cell in comparison.layout.cells]
-    below = comparison.layout.height + GAP
-    return {
-        **_video(key, "comparison", comparison.video),
-        "cells": cells,
-        "below": below,
-        "layout": comparison.layout,
-    }
+    width, height = comparison.size
+    shown = {"cells": comparison.cells, "below": height + GAP, "shown_width": width, "shown_height": height}
+    return {**_video(key, "comparison", comparison.video), **shown}
 
 
 def _flat(timing: Mapping[str, Any], prefix: str = ""):

@@ -65,7 +65,5 @@ def normals(line: np.ndarray) -> np.ndarray:
 
 def longest_reach(rollout: Rollout) -> float:
     """How far the plans reach from the ego at most [m]; 0 without plans."""
-    reach = [
-        float(p.poses[..., :2].norm(dim=-1).nan_to_num(0).amax()) for p in rollout.plans if p.poses.numel()
-    ]
+    reach = [float(p.poses[..., :2].norm(dim=-1).nan_to_num(0).amax()) for p in rollout.plans if p.poses.numel()]
     return max(reach, default=0.0)

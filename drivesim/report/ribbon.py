@@ -24,9 +24,7 @@ class Ribbon:
     """The current plan of one step, as wide as the ego, ready to be drawn into any camera's picture."""
 
     def __init__(self, map: Map, rollout: Rollout, step: int) -> None:
-        self.sections: np.ndarray | None = (
-            None  # (n, 4, 3) world: left edge, inner left, inner right, right edge
-        )
+        self.sections: np.ndarray | None = None  # (n, 4, 3) world: left edge, inner left, inner right, right edge
         found = plan_line(rollout, step)
         if found is None or np.hypot(*np.diff(found[0], axis=0).T).sum() < SPACING:
             return

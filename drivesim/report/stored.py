@@ -91,7 +91,7 @@ def _film(store: Store, key: str) -> str:
     films = {**entry.videos, **({"comparison": compared.video} if compared else {})}
     note = {"tags": entry.tags, "films": list(films)}
     if compared:
-        note |= {"steps": compared.steps, "missing": compared.missing}
+        note |= {"comparison": {f: getattr(compared, f) for f in ("size", "cells", "steps", "missing")}}
     _note(store, key).parent.mkdir(exist_ok=True)
     for name, video in films.items():
         save(_video(store, key, name), video)
@@ -111,7 +111,7 @@ def _entry(store: Store, row: Mapping[str, Any]) -> Entry:
     compared = videos.pop("comparison", None)
     return Entry(
         *asked, tags=tuple(note["tags"]), scores=scores_of(row), videos=videos, timing=told, dt=rollout.dt,
-        comparison=Comparison(compared, tuple(note["steps"]), tuple(note["missing"])) if compared else None,
+        comparison=Comparison(compared, **note["comparison"]) if compared else None,
         steps=len(rollout.agents.valid), start=rollout.start, versions=rollout.versions,
         end=rollout.cause.name.lower().replace("_", " "),
     )  # fmt: skip

@@ -55,9 +55,7 @@ def font(size: int) -> ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def write(
-    image: Image.Image, xy: tuple[float, float], text: str, size: int = 13, fill=TEXT, anchor: str = "lm"
-) -> int:
+def write(image: Image.Image, xy: tuple[float, float], text: str, size: int = 13, fill=TEXT, anchor: str = "lm") -> int:
     """Put text at `xy` (Pillow's anchors) and return the x where it ends."""
     draw = ImageDraw.Draw(image)
     draw.text(xy, text, font=font(size), fill=fill, anchor=anchor)

@@ -46,9 +46,7 @@ def _write(container, frames: Iterable[np.ndarray], rate: Fraction) -> None:
         if stream is None:
             stream = _stream(container, picture.shape[1], picture.shape[0], rate)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame = frame.reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
+        frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
         frame.pts = index
         frame.time_base = 1 / rate
         container.mux(stream.encode(frame))

@@ -90,9 +90,7 @@ def read_boxes(path: Path, poses: Poses) -> tuple[Boxes, int, int]:
         raise NotDrivable(f"{path}: no box in it")
     zero, last = int(time.min()), int(time.max())
     if zero < poses.time[0] - 10**8 or last > poses.time[-1] + 10**8:
-        raise InputError(
-            f"{path}: boxes lie outside the time of the ego's poses; the files belong to different logs"
-        )
+        raise InputError(f"{path}: boxes lie outside the time of the ego's poses; the files belong to different logs")
     moments, which = np.unique(time, return_inverse=True)
     ego_from_box = transforms(table, path)
     size = np.column_stack([table[c] for c in sizes]).astype(np.float64)
@@ -117,9 +115,7 @@ def agents_of(boxes: Boxes, poses: Poses, origin: Tensor, zero: int, steps: int)
             continue
         rows = rows[np.concatenate([[True], np.diff(time[rows]) > 0])]
         size, kind = np.median(boxes.size[rows], axis=0), _KINDS.get(category, Kind.OBJECT)
-        tracks.append(
-            loading.Track(name, kind, size, time[rows], xyz[rows], yaw[rows], pitch[rows], roll[rows])
-        )
+        tracks.append(loading.Track(name, kind, size, time[rows], xyz[rows], yaw[rows], pitch[rows], roll[rows]))
     return loading.assemble(tracks, steps), [t.id for t in tracks]
 
 

@@ -23,18 +23,14 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
     from pyarrow import ArrowException, feather
 
     if not path.is_file():
-        raise InputError(
-            f"{path}: not there; an Argoverse 2 sensor log needs it (test logs come without annotations)"
-        )
+        raise InputError(f"{path}: not there; an Argoverse 2 sensor log needs it (test logs come without annotations)")
     try:
         table = feather.read_table(path, memory_map=False)
     except (ArrowException, OSError) as error:
         raise InputError(f"{path}: cannot be read as a feather file ({error}); download it again") from None
     missing = [name for name in columns if name not in table.column_names]
     if missing:
-        raise InputError(
-            f"{path}: lacks the columns {', '.join(missing)}; is it from an Argoverse 2 sensor log?"
-        )
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; is it from an Argoverse 2 sensor log?")
     out = {name: table[name].to_numpy() for name in columns}
     for name, column in out.items():
         if column.dtype.kind == "f" and not np.isfinite(column).all():

@@ -48,8 +48,7 @@ def read_map(folder: Path, origin: np.ndarray) -> Map:
         segments = list(data["lane_segments"].values())
         areas = [_points(a["area_boundary"], origin) for a in data["drivable_areas"].values()]
         crossings = [
-            (_points(c["edge1"], origin), _points(c["edge2"], origin))
-            for c in data["pedestrian_crossings"].values()
+            (_points(c["edge1"], origin), _points(c["edge2"], origin)) for c in data["pedestrian_crossings"].values()
         ]
         lanes, markings = _lanes(segments, origin), _markings(segments, origin)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -71,9 +70,7 @@ def _lanes(segments: list[dict[str, Any]], origin: np.ndarray) -> Lanes:
             _points(segment["left_lane_boundary"], origin),
             _points(segment["right_lane_boundary"], origin),
         )
-        count = max(
-            int(np.ceil(max(_length(left), _length(right)) / 2.0)) + 1, 2
-        )  # a point every 2 m at most
+        count = max(int(np.ceil(max(_length(left), _length(right)) / 2.0)) + 1, 2)  # a point every 2 m at most
         left, right = _resample(left, count), _resample(right, count)
         centers.append((left + right) / 2)
         widths.append(float(np.hypot(*(left - right)[:, :2].T).mean()))
@@ -86,9 +83,7 @@ def _lanes(segments: list[dict[str, Any]], origin: np.ndarray) -> Lanes:
     ]
     kinds = [_LANE_KINDS.get(s["lane_type"], LaneKind.VEHICLE) for s in segments]
     crossing = [bool(s["is_intersection"]) for s in segments]
-    return make_lanes(
-        centers, widths, intersection=crossing, successors=successors, neighbours=neighbours, kinds=kinds
-    )
+    return make_lanes(centers, widths, intersection=crossing, successors=successors, neighbours=neighbours, kinds=kinds)
 
 
 def _same_way(a: np.ndarray, b: np.ndarray) -> bool:
@@ -158,23 +153,17 @@ def _ground(folder: Path, drivable: BaseGeometry, origin: np.ndarray) -> Ground:
         raise InputError(f"{path}: is no picture of heights, its shape is {raster.shape}")
     corner, cell = -shift - origin[:2], COARSER / scale
     raster = np.pad(raster, [(0, -n % COARSER) for n in raster.shape], constant_values=np.nan)
-    near = np.kron(
-        _near(drivable, corner, cell, np.array(raster.shape) // COARSER), np.ones((COARSER, COARSER))
-    )
+    near = np.kron(_near(drivable, corner, cell, np.array(raster.shape) // COARSER), np.ones((COARSER, COARSER)))
     trusted = np.isfinite(raster) & (near > 0)
     if not trusted.any():
         raise InputError(f"{path}: holds no height near the drivable area; is it from another log?")
     level = float(np.median(raster[trusted]))
     blocks = lambda x: x.reshape(len(x) // COARSER, COARSER, -1, COARSER).sum((1, 3))  # noqa: E731
-    z = level + _continued(
-        blocks(np.where(trusted, raster - level, 0.0)), blocks(trusted.astype(float)), cell
-    )
+    z = level + _continued(blocks(np.where(trusted, raster - level, 0.0)), blocks(trusted.astype(float)), cell)
     return Ground(torch.from_numpy(corner + cell / 2).float(), cell, torch.from_numpy(z - origin[2]).float())
 
 
-def _near(
-    drivable: BaseGeometry, corner: np.ndarray, cell: float, shape: np.ndarray, reach: float = 3.0
-) -> np.ndarray:
+def _near(drivable: BaseGeometry, corner: np.ndarray, cell: float, shape: np.ndarray, reach: float = 3.0) -> np.ndarray:
     """Cells (rows, columns) whose centre lies within `reach` metres of an area."""
     x, y = (corner[i] + cell * (np.arange(n) + 0.5) for i, n in enumerate(shape[::-1]))
     wide = drivable.buffer(reach).simplify(cell / 4)

@@ -24,19 +24,13 @@ LIDAR = (1.35, 0.0, 1.64)  # [m]
 
 def own_cameras(log: Path, height: int) -> tuple[Camera, ...]:
     """The calibrated cameras, `height` px high; () for a log without calibration."""
-    intrinsics, extrinsics = (
-        log / "calibration" / f"{n}.feather" for n in ("intrinsics", "egovehicle_SE3_sensor")
-    )
+    intrinsics, extrinsics = (log / "calibration" / f"{n}.feather" for n in ("intrinsics", "egovehicle_SE3_sensor"))
     if not intrinsics.is_file() and not extrinsics.is_file():
         return ()
     # k1 k2 k3 stay unused: the photos are published undistorted (av2-api issue 219)
-    lens = read_table(
-        intrinsics, ("sensor_name", "fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px")
-    )
+    lens = read_table(intrinsics, ("sensor_name", "fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px"))
     mount = read_table(extrinsics, ("sensor_name", *QUATERNION, *TRANSLATION))
-    lift = transform(
-        torch.eye(3, dtype=torch.float64), torch.tensor([0, 0, AXLE_HEIGHT], dtype=torch.float64)
-    )
+    lift = transform(torch.eye(3, dtype=torch.float64), torch.tensor([0, 0, AXLE_HEIGHT], dtype=torch.float64))
     place = dict(zip(mount["sensor_name"], lift @ transforms(mount, extrinsics), strict=True))
     cameras = []
     for i, name in enumerate(lens["sensor_name"]):
@@ -49,9 +43,7 @@ def own_cameras(log: Path, height: int) -> tuple[Camera, ...]:
     return tuple(cameras)
 
 
-def sensors_of(
-    log: Path, cameras: Sequence[Camera], poses: Poses, origin: Tensor, zero: int
-) -> SensorLog | None:
+def sensors_of(log: Path, cameras: Sequence[Camera], poses: Poses, origin: Tensor, zero: int) -> SensorLog | None:
     """Handles on photos and sweeps with their poses in the world; None where the log has neither."""
     images = {}
     for camera in cameras:
@@ -64,9 +56,7 @@ def sensors_of(
     files, world_from_ego = _recorded(log / "sensors" / "lidar", "*.feather", poses, origin)
     head = torch.tensor([*LIDAR[:2], LIDAR[2] + AXLE_HEIGHT], dtype=torch.float64)
     sweeps = tuple(
-        RecordedSweep(
-            (int(path.stem) - zero) * 1e-9, apply(pose, head[None])[0], partial(_read_sweep, path, pose)
-        )
+        RecordedSweep((int(path.stem) - zero) * 1e-9, apply(pose, head[None])[0], partial(_read_sweep, path, pose))
         for path, pose in zip(files, world_from_ego, strict=True)
     )
     return SensorLog(images, sweeps) if images or sweeps else None

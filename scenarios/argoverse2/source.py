@@ -9,7 +9,7 @@ import numpy as np
 
 from drivesim import loading, rigs
 from drivesim.errors import InputError, NotDrivable
-from drivesim.lidar_sweeps import scenery_from_sweeps
+from drivesim.lidar.sweeps import scenery_from_sweeps
 from drivesim.types import DT, Briefing, Scenario, Scene, SensorLog, Signals
 
 from .boxes import VEHICLE, Poses, agents_of, read_boxes
@@ -74,16 +74,12 @@ class Argoverse2:
     def _logs(self) -> dict[str, Path]:
         root = Path(self.root).expanduser()
         if not root.is_dir():
-            raise InputError(
-                f"{root}: no such folder; scenarios.root is the folder of the Argoverse 2 sensor logs"
-            )
+            raise InputError(f"{root}: no such folder; scenarios.root is the folder of the Argoverse 2 sensor logs")
         for depth in ("", "*", "*/*"):
             logs = {p.resolve().name: p for p in sorted(root.glob(depth) if depth else [root]) if _is_log(p)}
             if logs:
                 return logs
-        raise InputError(
-            f"{root}: no Argoverse 2 sensor log (a folder with city_SE3_egovehicle.feather) in it"
-        )
+        raise InputError(f"{root}: no Argoverse 2 sensor log (a folder with city_SE3_egovehicle.feather) in it")
 
     def _log(self, id: str) -> Path:
         logs = self._logs()
@@ -94,9 +90,7 @@ class Argoverse2:
         return logs[id]
 
     def _tags(self, log: Path, sensors: SensorLog | None) -> tuple[str, ...]:
-        city = next(
-            (p.name.split("____")[-1].split("_")[0] for p in sorted(log.glob("map/log_map_archive_*"))), ""
-        )
+        city = next((p.name.split("____")[-1].split("_")[0] for p in sorted(log.glob("map/log_map_archive_*"))), "")
         own = (log / "calibration" / "intrinsics.feather").is_file()
         sweeps = len(sensors.sweeps) if sensors else 0
         return (

@@ -48,17 +48,12 @@ class Expansion:
 
     def drivable(self) -> BaseGeometry:
         tokens = [token for row in self.api.drivable_area for token in row["polygon_tokens"]]
-        return (
-            shapely.union_all([p for p in map(self._polygon, tokens) if p.intersects(self.patch)])
-            & self.patch
-        )
+        return shapely.union_all([p for p in map(self._polygon, tokens) if p.intersects(self.patch)]) & self.patch
 
     def crosswalks(self) -> list[np.ndarray]:
         """Rings (n, 2)."""
         polygons = [self._polygon(row["polygon_token"]) for row in self.api.ped_crossing]
-        return [
-            shapely.get_coordinates(p.exterior)[:-1] for p in _parts(polygons) if p.intersects(self.patch)
-        ]
+        return [shapely.get_coordinates(p.exterior)[:-1] for p in _parts(polygons) if p.intersects(self.patch)]
 
     def lanes(self) -> dict[str, Any]:
         """Arguments for `make_lanes`: centres (n, 2), widths, links, neighbours, kinds."""
@@ -80,9 +75,7 @@ class Expansion:
             lines.append(line)
             widths.append(float(np.clip(area.area / length, 2.0, 6.0)) if not connector else 3.5)
             crossing.append(connector)
-            kinds.append(
-                {"BUS": LaneKind.BUS, "BIKE": LaneKind.BICYCLE}.get(row.get("lane_type"), LaneKind.VEHICLE)
-            )
+            kinds.append({"BUS": LaneKind.BUS, "BIKE": LaneKind.BICYCLE}.get(row.get("lane_type"), LaneKind.VEHICLE))
         index = {name: i for i, name in enumerate(names)}
         links = [
             (index[name], index[other])
@@ -104,11 +97,7 @@ class Expansion:
             polygon = self._polygon(row["polygon_token"])
             if row["stop_line_type"] in ("STOP_SIGN", "TRAFFIC_LIGHT", "YIELD") and not polygon.is_empty:
                 found.append((_long_axis(polygon), Marking.STOP_LINE))
-        return [
-            (line, m)
-            for line, m in found
-            if len(line) > 1 and shapely.LineString(line).intersects(self.patch)
-        ]
+        return [(line, m) for line, m in found if len(line) > 1 and shapely.LineString(line).intersects(self.patch)]
 
     def _divider(self, row: dict[str, Any]) -> list[tuple[np.ndarray, Marking]]:
         """Stretches of one type; a segment starts at its node and runs to the next."""
@@ -148,9 +137,7 @@ def _long_axis(polygon: BaseGeometry) -> np.ndarray:
     return np.stack([corners[0] + corners[1], corners[2] + corners[3]]) / 2
 
 
-def _neighbours(
-    lines: list[np.ndarray], widths: list[float], crossing: list[bool]
-) -> list[tuple[int, int, int]]:
+def _neighbours(lines: list[np.ndarray], widths: list[float], crossing: list[bool]) -> list[tuple[int, int, int]]:
     """Lanes beside each other, same direction; the format does not say it. Seen from each lane's middle."""
     found = []
     for i, line in enumerate(lines):

@@ -49,9 +49,7 @@ def _solve(still: list[Track], knots: np.ndarray, ego: Track, guess: np.ndarray)
         weight = 1 / (1 + (np.hypot(*(track.xyz[:, :2] - eye).T) / SURE) ** 2)
         at = np.searchsorted(knots, track.time)
         inside = (at < len(knots)) & np.isin(track.time, knots)
-        rows += [
-            (a, i, w, z) for a, w, z in zip(at[inside], weight[inside], track.xyz[inside, 2], strict=True)
-        ]
+        rows += [(a, i, w, z) for a, w, z in zip(at[inside], weight[inside], track.xyz[inside, 2], strict=True)]
     knot, thing, weight, z = (np.array(column) for column in zip(*rows, strict=True))
     n = len(rows)
     matrix, right = np.zeros((n + steps + 1, len(knots) + len(still))), np.zeros(n + steps + 1)

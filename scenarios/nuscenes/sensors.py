@@ -68,9 +68,7 @@ def ego_poses(tables: Any, rows: Rows) -> tuple[np.ndarray, Tensor]:
 def cameras_of(tables: Any, rows: Rows, width: int, height: int) -> tuple[Camera, ...]:
     """The scene's own cameras at `width` x `height`, clockwise from the front."""
     around = [camera.name for camera in rigs.rig("nuscenes")]
-    names = [name for name in around if name in rows] + [
-        n for n in rows if n.startswith("CAM") and n not in around
-    ]
+    names = [name for name in around if name in rows] + [n for n in rows if n.startswith("CAM") and n not in around]
     if not names:
         raise InputError("the tables list no camera data for this scene")
     return tuple(_camera(tables, rows[name][0], width, height) for name in names)
@@ -80,9 +78,7 @@ def _camera(tables: Any, row: dict[str, Any], width: int, height: int) -> Camera
     calibration = tables.get("calibrated_sensor", row["calibrated_sensor_token"])
     intrinsics = torch.tensor(calibration["camera_intrinsic"], dtype=torch.float64)
     if intrinsics.shape != (3, 3):
-        raise InputError(
-            f"calibrated_sensor.json: row {calibration['token']} of {row['channel']} has no intrinsics"
-        )
+        raise InputError(f"calibrated_sensor.json: row {calibration['token']} of {row['channel']} has no intrinsics")
     mount = poses_of([calibration], "calibrated_sensor")[0]
     return Camera(row["channel"], row["width"], row["height"], intrinsics, mount).resized(width, height)
 

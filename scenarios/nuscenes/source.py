@@ -11,7 +11,7 @@ import numpy as np
 
 from drivesim import loading
 from drivesim.errors import InputError, NotDrivable
-from drivesim.lidar_sweeps import scenery_from_sweeps
+from drivesim.lidar.sweeps import scenery_from_sweeps
 from drivesim.types import DT, Briefing, Scenario, Scene, Signals
 
 from .boxes import MAX_GAP, VEHICLE, agent_tracks, ego_track, smoothed
@@ -52,19 +52,13 @@ class NuScenes:
         times: dict[str, list[int]] = {}
         for row in read_table(folder, "sample"):
             times.setdefault(row["scene_token"], []).append(row["timestamp"])
-        reasons = (
-            (row["name"], _refusal(times.get(row["token"], []))) for row in read_table(folder, "scene")
-        )
+        reasons = ((row["name"], _refusal(times.get(row["token"], []))) for row in read_table(folder, "scene"))
         return {name: reason for name, reason in sorted(reasons) if reason}
 
     def fingerprint(self, id: str) -> str:
         """Of tables and maps, and of which sweeps are there: scenery is made of them. Photos change no drive."""
         folder = table_folder(self.root, self.version)
-        maps = [
-            p
-            for pattern in ("*.png", "expansion/*.json")
-            for p in sorted((folder.parent / "maps").glob(pattern))
-        ]
+        maps = [p for pattern in ("*.png", "expansion/*.json") for p in sorted((folder.parent / "maps").glob(pattern))]
         files = [p for p in (folder / f"{name}.json" for name in TABLES) if p.is_file()]
         content = _hash_files(tuple((p, p.stat().st_mtime_ns) for p in [*files, *maps]))
         scene = next((row["token"] for row in read_table(folder, "scene") if row["name"] == id), None)
@@ -115,9 +109,7 @@ def _scene(tables: Any, id: str, folder: Path) -> tuple[dict[str, Any], list[dic
     scene = next((row for row in tables.scene if row["name"] == id), None)
     if scene is None:
         raise InputError(f"{folder / 'scene.json'}: no scene '{id}' in it; `ids()` lists what there is")
-    samples = sorted(
-        (s for s in tables.sample if s["scene_token"] == scene["token"]), key=lambda s: s["timestamp"]
-    )
+    samples = sorted((s for s in tables.sample if s["scene_token"] == scene["token"]), key=lambda s: s["timestamp"])
     return scene, samples
 
 

@@ -70,6 +70,4 @@ def _open(folder: Path, stamps: tuple[int, ...]) -> Any:
     try:
         return Tables(version=folder.name, dataroot=str(folder.parent), verbose=False)
     except (KeyError, IndexError, AssertionError) as error:
-        raise InputError(
-            f"{folder}: the tables do not fit together ({type(error).__name__}: {error})"
-        ) from None
+        raise InputError(f"{folder}: the tables do not fit together ({type(error).__name__}: {error})") from None

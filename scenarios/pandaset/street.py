@@ -12,9 +12,9 @@ import torch
 
 from drivesim.errors import InputError
 from drivesim.geometry import box_corners
-from drivesim.lidar_lines import paint_kinds, painted_lines
-from drivesim.lidar_map import Cloud, Grid, Surface, drivable_area, ground_height
-from drivesim.lidar_scenery import scenery_of
+from drivesim.lidar.ground import Cloud, Grid, Surface, drivable_area, ground_height
+from drivesim.lidar.lines import paint_kinds, painted_lines
+from drivesim.lidar.scenery import scenery_of
 from drivesim.loading import Track, lanes_from_paths, rings
 from drivesim.types import VEHICLES, Agents, Map, Marking, Polylines, Scenery, is_kind
 

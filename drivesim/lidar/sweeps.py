@@ -9,9 +9,9 @@ import shapely
 import torch
 from shapely.geometry.base import BaseGeometry
 
-from .lidar_map import Cloud, Grid, Surface
-from .lidar_scenery import scenery_of
-from .types import DT, Agents, Map, Polylines, RecordedSweep, Scenery
+from ..types import DT, Agents, Map, Polylines, RecordedSweep, Scenery
+from .ground import Cloud, Grid, Surface
+from .scenery import scenery_of
 
 SWEEPS = 24
 """How many sweeps are read, spread evenly over the log; more change little."""

@@ -12,9 +12,9 @@ import torch
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
-from .lidar_lines import straight, wall_lines
-from .lidar_map import Cloud, Grid, Mask, Surface, height_above
-from .types import Ground, Material, Polylines, Prop, Scenery
+from ..types import Ground, Material, Polylines, Prop, Scenery
+from .ground import Cloud, Grid, Mask, Surface, height_above
+from .lines import straight, wall_lines
 
 CELL = 0.5  # [m]
 REACH = 110.0  # how far from the ego's path scenery is built [m]

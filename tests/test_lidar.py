@@ -3,9 +3,9 @@ import pytest
 import shapely
 import torch
 
-from drivesim.lidar_lines import paint_kinds, painted_lines, wall_lines
-from drivesim.lidar_map import Cloud, Grid, Surface, drivable_area, ground_height, height_above
-from drivesim.lidar_scenery import scenery_of
+from drivesim.lidar.ground import Cloud, Grid, Surface, drivable_area, ground_height, height_above
+from drivesim.lidar.lines import paint_kinds, painted_lines, wall_lines
+from drivesim.lidar.scenery import scenery_of
 from drivesim.types import Marking, Material, Prop
 
 HALF, KERB = 6.0, 0.15  # half the road's width, height of the pavement [m]

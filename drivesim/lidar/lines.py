@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from .types import Marking
+from ..types import Marking
 
 
 def traced(points: np.ndarray, step: float, width: float, shortest: float, longest: float = 200.0) -> list[np.ndarray]:

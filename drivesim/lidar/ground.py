@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
-from .types import Ground
+from ..types import Ground
 
 Mask = NDArray[np.bool_]
 
