@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from drivesim.types import Kind
 
@@ -18,7 +22,7 @@ from .entry import Entry, loses
 from .film import Comparison
 from .mosaic import GAP
 from .timeline import number, timeline
-from .video import save, size
+from .video import first, save
 
 VIDEO_NAMES = {"mosaic": "Cameras", "birdseye": "Bird’s-eye"}
 LEGEND = (
@@ -138,18 +142,32 @@ def _rollout(index: int, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _video(key: str, name: str, data: bytes) -> dict[str, Any]:
-    width, height = size(data)
+def _video(key: str, name: str, data: bytes, poster: np.ndarray | None = None) -> dict[str, Any]:
+    """What the template needs of a video; its poster is shown until it can play, and on paper."""
+    shown = first(data)
     return {
-        "id": key, "name": VIDEO_NAMES.get(name, name), "legend": name == "birdseye", "width": width, "height": height,
+        "id": key, "name": VIDEO_NAMES.get(name, name), "legend": name == "birdseye",
+        "width": shown.shape[1], "height": shown.shape[0], "poster": _jpeg(shown if poster is None else poster),
         "base64": base64.b64encode(data).decode(),
     }  # fmt: skip
 
 
 def _comparison(key: str, comparison: Comparison) -> dict[str, Any]:
     width, height = comparison.size
-    shown = {"cells": comparison.cells, "below": height + GAP, "shown_width": width, "shown_height": height}
-    return {**_video(key, "comparison", comparison.video), **shown}
+    below = height + GAP
+    both = first(comparison.video)
+    poster = both[below:].copy()
+    for x, y, wide, tall in comparison.cells:
+        poster[y : y + tall, x : x + wide // 2] = both[y : y + tall, x : x + wide // 2]
+    shown = {"cells": comparison.cells, "below": below, "shown_width": width, "shown_height": height}
+    return {**_video(key, "comparison", comparison.video, poster), **shown}
+
+
+def _jpeg(picture: np.ndarray) -> str:
+    """As a data URI."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _flat(timing: Mapping[str, Any], prefix: str = ""):

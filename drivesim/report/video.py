@@ -73,15 +73,14 @@ def decode(video: bytes) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
-def size(video: bytes) -> tuple[int, int]:
-    """Width and height [px]; raises ValueError if this is no video."""
+def first(video: bytes) -> np.ndarray:
+    """The first picture (h, w, 3) uint8; raises ValueError if this is no video."""
     import av
 
     try:
         with av.open(io.BytesIO(video)) as container:
-            stream = container.streams.video[0]
-            return stream.width, stream.height
-    except (av.FFmpegError, IndexError) as error:
+            return next(container.decode(video=0)).to_ndarray(format="rgb24")
+    except (av.FFmpegError, IndexError, StopIteration) as error:
         raise ValueError(f"these {len(video)} bytes are no video: {error}") from error
 
 
