@@ -17,7 +17,7 @@ from torch import Tensor
 from . import parts
 from .errors import InputError, PlannerFailure
 from .protocols import WorldGenerator
-from .simulator import check_plan, observe, start_state
+from .simulator import check_plan, choose_cameras, observe, start_state
 from .struct import Struct
 from .types import Frames, Observation, Plan, Scenario
 
@@ -102,8 +102,7 @@ def along_the_log(
 ) -> list[Observation]:
     """What the planner would see if it drove as logged, `period` after `period`."""
     dt, every = scenario.scene.briefing.dt, max(round(planner.period / scenario.scene.briefing.dt), 1)
-    wanted = list(planner.sensors)
-    cameras = [c for c in scenario.scene.briefing.cameras if wanted == ["*"] or c.name in wanted]
+    cameras = choose_cameras(planner.sensors, scenario.scene.briefing.cameras)
     if cameras and generation is None:
         generation = parts.build(parts.read("generation", "raster"))
     world = generation.remember(scenario) if cameras and generation else None
@@ -122,10 +121,11 @@ def along_the_log(
 def _sensors(sensors: Any, scenario: Scenario) -> list[str]:
     if isinstance(sensors, str) or not isinstance(sensors, Sequence):
         return [f"sensors is {sensors!r}; a list of camera names is expected: () for none, ('*',) for all"]
-    known = [camera.name for camera in scenario.scene.briefing.cameras]
-    missing = [name for name in sensors if name not in known] if list(sensors) != ["*"] else []
-    told = f"which {scenario.id} does not have; its cameras are {', '.join(known)}"
-    return [f"sensors has {name!r}, {told}" for name in missing]
+    try:
+        choose_cameras(sensors, scenario.scene.briefing.cameras)
+    except InputError as error:
+        return [f"sensors: {error}"]
+    return []
 
 
 def _period(period: Any, scenario: Scenario) -> list[str]:

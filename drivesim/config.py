@@ -73,6 +73,7 @@ def main(task: Callable[[Work, str], int], argv: Sequence[str]) -> int:
 
     sys.path.insert(0, os.getcwd())  # a planner of the user's own lies where the command is given
     ConfigStore.instance().store(name="options", node=Options)
+    before = dict(os.environ)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would otherwise print
     try:
         sys.argv[1:] = spell(argv)
@@ -84,6 +85,9 @@ def main(task: Callable[[Work, str], int], argv: Sequence[str]) -> int:
         if error in bugs:
             raise
         return _refused(error, verbose)
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR")
+        os.environ.update(before)
     return max(codes, default=0)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 
 import torch
@@ -43,6 +44,18 @@ PAST = 20
 """Steps of its own past that the planner gets: 2 s, as nuPlan's history buffer holds."""
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread within the block: small tensors gain nothing from more, and sums depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@one_thread()
 def simulate(
     scenario: Scenario,
     planner: Planner,
@@ -60,7 +73,7 @@ def simulate(
     """
     behavior, control = behavior or Replay(), control or LQR()
     scene, briefing = scenario.scene, scenario.scene.briefing
-    cameras = _cameras(planner, briefing.cameras)
+    cameras = choose_cameras(planner.sensors, briefing.cameras)
     if cameras and generation is None:
         raise InputError("the planner looks at cameras: choose a world generator (generation=raster)")
     log_body = _bodies(scenario)
@@ -140,6 +153,26 @@ def ego_history(history: History, vehicle: Vehicle, dt: float) -> EgoHistory:
     return EgoHistory(time, to_frame(axle, axle[-1]), velocity, body.acceleration, body.steering)
 
 
+def choose_cameras(sensors: Sequence[str], cameras: tuple[Camera, ...]) -> list[Camera]:
+    """The cameras that a planner's `sensors` name: "*" is all, "front" the one that looks most straight ahead.
+
+    Raises InputError that names a camera which is not there.
+    """
+    there = {c.name: c for c in cameras}
+    wanted: dict[str, Camera] = {}
+    for name in sensors:
+        if name == "*":
+            wanted |= there
+        elif name == "front" and name not in there and cameras:
+            ahead = max(cameras, key=lambda c: float(c.ego_from_camera[0, 2]))
+            wanted[ahead.name] = ahead
+        elif name in there:
+            wanted[name] = there[name]
+        else:
+            raise InputError(f"the planner wants camera {name}; this log has {', '.join(there) or 'none'}")
+    return list(wanted.values())
+
+
 def check_plan(plan: Plan, step: int) -> Plan:
     """The plan itself, or PlannerFailure that says what is wrong with it."""
     if not isinstance(plan, Plan):
@@ -167,23 +200,6 @@ def _guarded(what: str, step: int, call: Callable) -> Plan:
         raise
     except Exception as error:
         raise PlannerFailure(f"planner raised {type(error).__name__} in {what} at step {step}: {error}") from error
-
-
-def _cameras(planner: Planner, cameras: tuple[Camera, ...]) -> list[Camera]:
-    """The cameras a planner names: by name, "*" for all, "front" for the one that looks most straight ahead."""
-    there = {c.name: c for c in cameras}
-    wanted: dict[str, Camera] = {}
-    for name in planner.sensors:
-        if name == "*":
-            wanted |= there
-        elif name == "front" and name not in there and cameras:
-            ahead = max(cameras, key=lambda c: float(c.ego_from_camera[0, 2]))
-            wanted[ahead.name] = ahead
-        elif name in there:
-            wanted[name] = there[name]
-        else:
-            raise InputError(f"the planner wants camera {name}; this log has {', '.join(there) or 'none'}")
-    return list(wanted.values())
 
 
 def _is_due(camera: Camera, last: Frame | None, now: float) -> bool:

@@ -30,6 +30,7 @@ from typing import Any
 import torch
 
 from .errors import InputError, NotDrivable, PlannerFailure
+from .simulator import one_thread
 from .storage import Job, Outcome, Store
 
 # Ray reads these when it is imported, which a plug-in may do before a sweep begins.
@@ -103,13 +104,9 @@ def _save(store: Store, job: Job, outcome: Outcome) -> Outcome:
 
 
 def _here(jobs: Sequence[Job], drive: Drive) -> Iterator[tuple[Job, Outcome]]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in a worker: the order of a sum depends on the number of threads
-    try:
+    with one_thread():  # as in a worker
         for job in jobs:
             yield job, _attempt(drive, job)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _attempt(drive: Drive, job: Job) -> Outcome:

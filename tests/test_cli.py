@@ -150,7 +150,7 @@ def test_a_planner_that_keeps_its_contract(road):
         (Writes, "changed its observation in place"),
         (Short, "ends after 3.00 s"),
         (OneCamera, "sensors is 'front'"),
-        (NoSuchCamera, "'CAM_FRNT'"),
+        (NoSuchCamera, "CAM_FRNT; this log has none"),
         (OddPeriod, "a multiple of the step of 0.1 s"),
         (NoPeriod, "period is 0"),
         (Half, "has no period, privileged, reset"),

@@ -98,7 +98,7 @@ def test_it_stops_before_what_is_no_road(bend):
     class Wall(Altered):
         def show(self, rgb):
             rgb = rgb.clone()
-            rgb[:, 100:165, 130:270] = torch.tensor([180, 20, 20], dtype=torch.uint8)[:, None, None]
+            rgb[:, 100:205, 130:270] = torch.tensor([180, 20, 20], dtype=torch.uint8)[:, None, None]
             return rgb
 
     rollout = simulate(bend, LaneFollow(cruise=SPEED), Wall())

@@ -15,6 +15,7 @@ from typing import Any
 from .. import drive, parts
 from ..errors import InputError
 from ..generation.layout import NoImages
+from ..simulator import one_thread
 from ..storage import Job, Store, canonical, job_of, parse, scores_of
 from .entry import Entry
 from .film import Comparison
@@ -78,6 +79,7 @@ def _worth(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(row["key"] for row in (*driven[:FILMED], *failed)))
 
 
+@one_thread()
 def _film(store: Store, key: str) -> str:
     """Film a rollout and keep the films; returns why it could not be done: its log is gone, say."""
     row = store.row(key)
