@@ -9,6 +9,7 @@ for score in drivesim.score(rollout, scenario):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from .types import Rollout, Scenario, Score
 
 __version__ = "0.1.0"
-
-METRICS = ("collision", "drivable_area", "progress", "comfort", "time_to_collision")
-"""What is scored unless something else is asked for."""
 
 
 def load(source: str, root: str | None = None, id: str | None = None, **options: Any) -> Scenario:
@@ -48,11 +46,12 @@ def planner(name: str, **options: Any) -> Any:
     return part("planner", name, **options)
 
 
-def score(rollout: Rollout, scenario: Scenario, metrics: tuple[str, ...] = METRICS) -> list[Score]:
-    """Scores of one rollout."""
+def score(rollout: Rollout, scenario: Scenario, metrics: Sequence[str] | None = None) -> list[Score]:
+    """Scores of one rollout; the metrics of the command line's default unless others are named."""
     from .config import part
+    from .manual import defaults
 
-    return [part("metrics", name)([rollout], scenario) for name in metrics]
+    return [part("metrics", name)([rollout], scenario) for name in metrics or defaults()["metrics"]]
 
 
 def __getattr__(name: str) -> Any:

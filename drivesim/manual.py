@@ -65,10 +65,10 @@ def answers(argv: Sequence[str]) -> bool:
 
 def text() -> str:
     """The whole help."""
-    defaults = _defaults()
+    usual = defaults()
     parts = [TOP]
     for group, purpose in GROUPS.items():
-        chosen = defaults.get(group, [])
+        chosen = usual.get(group, [])
         parts.append(f"{group}: {purpose}; default {', '.join(chosen)}")
         for file in sorted((PACKAGE / "conf" / group).glob("*.yaml")):
             parts.append(_choice(group, file))
@@ -162,7 +162,7 @@ def _option(
     return f"{name}={'...' if '(' in value[1:] else value}", ", ".join(about + ([comment[1]] if comment else []))
 
 
-def _defaults() -> dict[str, list[str]]:
+def defaults() -> dict[str, list[str]]:
     """What is chosen in each group when nothing is said."""
     listed = (PACKAGE / "conf" / "config.yaml").read_text()
     found = re.findall(r"^ +- (\w+): *\[?([^\]#\n]+)", listed, re.M)
