@@ -170,7 +170,7 @@ def _same(plans: Sequence[Sequence[Plan]]) -> list[str]:
 def _fingerprint(value: Any) -> Any:
     """Content of all tensors below `value`."""
     if isinstance(value, Tensor):
-        return value.contiguous().view(torch.uint8).numpy().tobytes() if value.ndim else value.item()
+        return str(value.dtype), tuple(value.shape), value.detach().cpu().numpy().tobytes()
     if isinstance(value, Mapping):
         return {key: _fingerprint(item) for key, item in value.items()}
     if isinstance(value, Struct | Observation):

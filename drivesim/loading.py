@@ -6,6 +6,7 @@ Shared by the scenario sources, so that every format is resampled, typed and rou
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,16 +174,28 @@ def make_lanes(
     )
 
 
+ROUTE = 300.0
+"""Routes are a multiple of this long [m]."""
+
+
+def route_length(driven: float) -> float:
+    """Length [m] of the route ahead of the start for a log that drove `driven` metres."""
+    return ROUTE * math.ceil((driven + 60.0) / ROUTE)
+
+
 def route_along(
     map: Map,
     path: np.ndarray,
-    beyond: float = 60.0,
+    beyond: float | None = None,
     before: float = 10.0,
     yaw: float | None = None,
     center: bool = True,
 ) -> Tensor:
     """The line (R, 2) to follow, about a point per metre: from `before` metres behind a logged path's start
     to `beyond` metres after its end.
+
+    By default it goes on until it is a multiple of ROUTE metres long, at least 60 m after the path's end: its length
+    must not tell a planner how far the log drove.
 
     Where the path runs along lanes (within 2.5 m and 60 degrees) the line is their centre, else the path itself, and
     the changes are smoothed over a few metres. It goes on along the straightest successors, else straight on.
@@ -201,6 +214,8 @@ def route_along(
     if center:
         shift = np.where(lane.numpy()[:, None] >= 0, _toward_center(road, lane, s, line, normal), 0.0)
         line = line + normal * gaussian_filter1d(shift[:, 0], 4.0, mode="nearest")[:, None]
+    if beyond is None:
+        beyond = route_length(_span(line)) - _span(line)
     ahead = _onward(road, int(lane[-1]), line, beyond) if int(lane[-1]) >= 0 else None
     step = _unit(line[-1] - line[max(len(line) - 4, 0)])
     tail = ahead if ahead is not None else line[-1] + step * np.arange(1, beyond)[:, None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import pickletools
 import zlib
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ class Refused(Exception):
 def loads(data: bytes) -> Any:
     """Like `read_pickle`, from bytes; raises Refused."""
     try:
+        _modest(data)
         return _rebuild(_Reader(io.BytesIO(data)).load(), {})
     except Refused:
         raise
@@ -70,6 +72,13 @@ def loads(data: bytes) -> Any:
         raise Refused(f"damaged pickle ({error})") from None
     except (MemoryError, OverflowError, ImportError, UnicodeDecodeError, pickle.UnpicklingError) as error:
         raise Refused(f"damaged pickle ({error or type(error).__name__})") from None
+
+
+def _modest(data: bytes) -> None:
+    """Refuse memo indices beyond the number of opcodes: a few bytes could make the reader allocate gigabytes."""
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data), start=1):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > count:
+            raise Refused(f"damaged pickle (memo index {argument} after {count} opcodes)")
 
 
 class _Reader(pickle.Unpickler):

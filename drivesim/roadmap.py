@@ -77,10 +77,7 @@ class RoadMap:
         return self._lanes.center.line(lane)
 
     def successors(self, lane: int) -> list[int]:
-        return self._graph[0].get(lane, [])
-
-    def predecessors(self, lane: int) -> list[int]:
-        return self._graph[1].get(lane, [])
+        return self._graph.get(lane, [])
 
     def left(self, lane: int) -> int | None:
         return self._sides.get((lane, 1))
@@ -128,13 +125,11 @@ class RoadMap:
         return [SegmentGrid.of_rings(Polylines.of([area])) for area in lane_areas(self._lanes)]
 
     @cached_property
-    def _graph(self) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    def _graph(self) -> dict[int, list[int]]:
         ahead: dict[int, list[int]] = {}
-        behind: dict[int, list[int]] = {}
         for a, b in self._lanes.successors.tolist():
             ahead.setdefault(a, []).append(b)
-            behind.setdefault(b, []).append(a)
-        return ahead, behind
+        return ahead
 
     @cached_property
     def _sides(self) -> dict[tuple[int, int], int]:

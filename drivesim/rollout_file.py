@@ -86,6 +86,10 @@ def _decode(path: Path, key: str) -> Rollout:
         groups = file.metadata
         if sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)) > _MAX_BYTES:
             raise ValueError(f"unpacks to more than {_MAX_BYTES} bytes")
+        chunks = [groups.row_group(i) for i in range(groups.num_row_groups)]
+        values = sum(chunk.column(j).num_values for chunk in chunks for j in range(groups.num_columns))
+        if 8 * values > _MAX_BYTES:  # equal values pack to almost nothing
+            raise ValueError(f"holds values of more than {_MAX_BYTES} bytes")
         schema = file.schema_arrow
         if schema.names != [*_STATE, *_PLAN]:
             raise ValueError("unknown columns")

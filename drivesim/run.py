@@ -44,7 +44,7 @@ def run(work: Work, command: str) -> int:
     if rows and all(row["status"] == "skipped" for row in rows):
         reasons = {**work.skipped, **{row["scenario"]: row["cause"] for row in rows}}
         raise InputError("nothing to drive: " + "; ".join(f"{id}: {cause}" for id, cause in reasons.items()))
-    refused = [row for row in rows if _is_refusal(row, store.sidecar(row["key"]))]
+    refused = [row for row in rows if store.sidecar(row["key"]).get("refused")]  # what only the drive could see
     if rows and len(refused) == len(rows):
         raise InputError("; ".join(dict.fromkeys(row["cause"] for row in refused)))
     with open(store.out / COMMANDS, "a", encoding="utf-8") as file:
@@ -63,12 +63,6 @@ def _not_driven(work: Work) -> list[Entry]:
     causes |= {id: f"failed: {why}" for id, why in work.broken.items()}
     pairs = dict.fromkeys((source_name(job), job.planner_name) for job in work.jobs)
     return [Entry(id, source, "", planner, 0, cause) for id, cause in causes.items() for source, planner in pairs]
-
-
-def _is_refusal(row: Mapping[str, Any], sidecar: Mapping[str, Any]) -> bool:
-    """Whether the user's input was wrong, which shows only in the drive: a camera that a log does not have, say."""
-    last = sidecar.get("traceback", "").rstrip().rpartition("\n")[2]
-    return bool(row["technical"]) and last.startswith(f"{InputError.__module__}.{InputError.__name__}:")
 
 
 def film(store: Store, first: Sequence[str] = (), beside: Sequence[Entry] = (), again: bool = False) -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from .dynamics.replay import Replay
 from .dynamics.step import end_of_log, step
 from .errors import InputError, PlannerFailure
 from .geometry import rotate, to_frame, wrap_angle
+from .loading import command_of
 from .memory.history import History
 from .protocols import AgentBehavior, Controller, Planner, WorldGenerator
 from .types import (
@@ -36,6 +38,7 @@ from .types import (
     Trajectory,
     Vehicle,
 )  # fmt: skip
+from .versions import release
 
 Watch = Callable[[int, State, Frames, Plan | None, float], None]
 """Called after each step's plan: step, state, frames the planner saw, its newest plan, seconds it took."""
@@ -73,7 +76,7 @@ def simulate(
     """
     behavior, control = behavior or Replay(), control or LQR()
     scene, briefing = scenario.scene, scenario.scene.briefing
-    cameras = choose_cameras(planner.sensors, briefing.cameras)
+    cameras, every = choose_cameras(planner.sensors, briefing.cameras), _every(planner, briefing.dt)
     if cameras and generation is None:
         raise InputError("the planner looks at cameras: choose a world generator (generation=raster)")
     log_body = _bodies(scenario)
@@ -84,19 +87,21 @@ def simulate(
     state = behavior.begin(state, scenario, seed)
     frames: dict[str, Frame] = {}
     trajectory: Trajectory | None = None
-    _guarded("reset", int(state.step), lambda: planner.reset(briefing))
+    given = _given(scenario, planner)  # a planner may write into what it gets: the world and its yardstick are ours
+    _guarded("reset", int(state.step), lambda: planner.reset(given.scene.briefing))
     while not bool(state.done):
         now, plan, seconds = int(state.step), None, 0.0
-        if trajectory is None or (now - scenario.start) % _every(planner, briefing.dt) == 0:
+        if trajectory is None or (now - scenario.start) % every == 0:
             due = [c for c in cameras if _is_due(c, frames.get(c.name), now * briefing.dt)]
             if due and generation:
                 fresh, world = generation.render(state, world, due)  # GENERATION and MEMORY
                 frames.update(fresh)
-            observation = observe(scenario, state, history, dict(frames), planner)
+            observation = observe(given, state, history, dict(frames), planner)
             begun = time.perf_counter()
             plan = _guarded("plan", now, lambda o=observation: planner.plan(o))  # the system under test
             seconds = time.perf_counter() - begun
-            trajectory = anchor(check_plan(plan, now), briefing.vehicle.rear_axle(state.agents.poses[0]))
+            plan = check_plan(plan, now)
+            trajectory = anchor(plan, briefing.vehicle.rear_axle(state.agents.poses[0]))
             history = history.add_plan(plan, now)
         if watch:
             watch(now, state, frames, plan, seconds)
@@ -136,9 +141,10 @@ def observe(scenario: Scenario, state: State, history: History, frames: Frames, 
         future = None
         if getattr(planner, "oracle", False):
             future = briefing.vehicle.rear_axle(scenario.log[now + 1 :, 0].poses)
-        world = Privileged(state.agents, pose, scene.map, scene.signals, now, future)
+        known = scene.signals.replace(state=scene.signals.state[: now + 1].clone())
+        world = Privileged(state.agents.map(torch.clone), pose, scene.map, known, now, future)
     past = ego_history(history, briefing.vehicle, briefing.dt)
-    return Observation(now, now * briefing.dt, past, frames, route, briefing.command, world)
+    return Observation(now, now * briefing.dt, past, frames, route, command_of(briefing.route, pose[:2]), world)
 
 
 def ego_history(history: History, vehicle: Vehicle, dt: float) -> EgoHistory:
@@ -151,6 +157,18 @@ def ego_history(history: History, vehicle: Vehicle, dt: float) -> EgoHistory:
     velocity = velocity - torch.stack([torch.zeros(n), yaw_rate * vehicle.rear_axle_to_center], -1)
     time = (torch.arange(n) - (n - 1)) * dt
     return EgoHistory(time, to_frame(axle, axle[-1]), velocity, body.acceleration, body.steering)
+
+
+def _given(scenario: Scenario, planner: Planner) -> Scenario:
+    """The scenario with copies of whatever a planner gets hold of."""
+    scene, briefing = scenario.scene, scenario.scene.briefing
+    cameras = tuple(
+        replace(c, intrinsics=c.intrinsics.clone(), ego_from_camera=c.ego_from_camera.clone()) for c in briefing.cameras
+    )
+    map = scene.map.map(torch.clone) if planner.privileged else scene.map
+    signals = scene.signals.map(torch.clone)
+    briefing = replace(briefing, route=briefing.route.clone(), cameras=cameras)
+    return replace(scenario, scene=replace(scene, map=map, signals=signals, briefing=briefing))
 
 
 def choose_cameras(sensors: Sequence[str], cameras: tuple[Camera, ...]) -> list[Camera]:
@@ -173,13 +191,18 @@ def choose_cameras(sensors: Sequence[str], cameras: tuple[Camera, ...]) -> list[
     return list(wanted.values())
 
 
+HORIZON = 30.0
+"""Longest plan that is accepted [s]; the field plans for 3 to 8."""
+
+
 def check_plan(plan: Plan, step: int) -> Plan:
-    """The plan itself, or PlannerFailure that says what is wrong with it."""
+    """The plan as float32 of our own, without gradient; PlannerFailure says what is wrong with it."""
     if not isinstance(plan, Plan):
         raise PlannerFailure(f"planner returned {type(plan).__name__} instead of a Plan at step {step}")
-    poses, t = plan.poses, plan.time
-    if not (isinstance(poses, Tensor) and isinstance(t, Tensor)):
-        raise PlannerFailure(f"planner returned poses or time that is no tensor at step {step}")
+    parts = [plan.poses, plan.time, *([] if plan.proposals is None else [plan.proposals])]
+    if not all(isinstance(x, Tensor) and not x.is_complex() for x in parts):
+        raise PlannerFailure(f"planner returned poses, time or proposals that are no tensor of numbers at step {step}")
+    poses, t, *others = (x.detach().to("cpu", torch.float32, copy=True) for x in parts)
     if poses.ndim != 2 or poses.shape[1] != 3 or len(poses) == 0 or t.shape != poses.shape[:1]:
         shapes = f"poses {tuple(poses.shape)} and time {tuple(t.shape)}"
         raise PlannerFailure(f"planner returned {shapes} at step {step}; wanted (H, 3) and (H,) with H >= 1")
@@ -187,10 +210,13 @@ def check_plan(plan: Plan, step: int) -> Plan:
         raise PlannerFailure(f"planner returned a pose or time that is not a number at step {step}")
     if not bool((t.diff(prepend=torch.zeros(1)) > 0).all()):
         raise PlannerFailure(f"planner returned times that are not positive and increasing at step {step}")
-    others = plan.proposals
-    if others is not None and not (isinstance(others, Tensor) and others.ndim == 3 and others.shape[1:] == poses.shape):
-        raise PlannerFailure(f"planner returned proposals that are no tensor (N, {len(poses)}, 3) at step {step}")
-    return plan
+    if float(t[-1]) > HORIZON:
+        raise PlannerFailure(
+            f"planner returned a plan of {float(t[-1]):.0f} s at step {step}; {HORIZON:.0f} s is the most"
+        )
+    if others and (others[0].ndim != 3 or others[0].shape[1:] != poses.shape):
+        raise PlannerFailure(f"planner returned proposals that are not of shape (N, {len(poses)}, 3) at step {step}")
+    return Plan(poses, t, *others)
 
 
 def _guarded(what: str, step: int, call: Callable) -> Plan:
@@ -208,7 +234,10 @@ def _is_due(camera: Camera, last: Frame | None, now: float) -> bool:
 
 def _every(planner: Planner, dt: float) -> int:
     """Steps between plans."""
-    return max(round(planner.period / dt), 1)
+    steps = planner.period / dt
+    if not (math.isfinite(steps) and round(steps) >= 1 and abs(steps - round(steps)) < 1e-6):
+        raise InputError(f"the planner's period is {planner.period} s; a multiple of {dt} s is expected")
+    return round(steps)
 
 
 def _bodies(scenario: Scenario) -> Body:
@@ -253,4 +282,4 @@ def _rollout(scenario: Scenario, history: History, seed: int, state: State) -> R
 
 def versions() -> Mapping[str, str]:
     """What else the numbers of a rollout depend on."""
-    return {name: version(name) for name in ("drivesim", "torch", "numpy", "numba")}
+    return {name: release(name) for name in ("drivesim", "torch", "numpy", "numba")}

@@ -22,7 +22,7 @@ import os
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,8 @@ class Job:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the job's content, 32 hex digits; also the name of its files.
-
-        Where the data lies is no content: the fingerprint says what was read, so a moved data set is the same job.
-        """
-        content = {f.name: getattr(self, f.name) for f in fields(self)}
-        content["source"] = {name: value for name, value in self.source.items() if name != "root"}
-        return hashlib.blake2b(canonical(content).encode(), digest_size=16).hexdigest()
+        """Hash of the job's content, 32 hex digits; also the name of its files."""
+        return hashlib.blake2b(canonical(self).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,7 +77,8 @@ def run(
     counts: Counter[str] = Counter(reused=len(unique) - len(todo))
     tell = progress or (lambda job, outcome: None)
     try:
-        for key in [key for key in unique if key not in {job.key for job in todo}]:
+        missing = {job.key for job in todo}
+        for key in [key for key in unique if key not in missing]:
             tell(unique[key], Outcome(status="reused"))
         outcomes = _on_ray(todo, drive, min(workers, len(todo)), attempts) if workers and todo else _here(todo, drive)
         with closing(outcomes):
@@ -120,6 +121,7 @@ def _attempt(drive: Drive, job: Job) -> Outcome:
         outcome = replace(_failure(error, str(error)), status="skipped")
     except InputError as error:
         outcome = _failure(error, str(error), technical=True)
+        outcome = replace(outcome, sidecar={**outcome.sidecar, "refused": True})
     except SystemExit as error:
         outcome = _failure(error, f"planner exited the process with code {error.code}")
     except Exception as error:  # a bug of ours, or of a plug-in: this job's result, not the sweep's end

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,19 @@ def release(package: str = "drivesim") -> str:
 
 def versions(of: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Releases of what computes, and hashes of the source of the core and of the given parts' packages."""
-    packages = {"drivesim", *(str(p["_target_"]).partition(".")[0] for p in of if p.get("_target_"))}
+    packages = {"drivesim", *(target.partition(".")[0] for part in of for target in _targets(part))}
     found = {name: release(name) for name in ("numpy", "torch", "numba")}
     found["python"] = ".".join(map(str, sys.version_info[:2]))
     return {**found, **{name: _digest(name) for name in sorted(packages)}}
+
+
+def _targets(part: Any) -> Iterator[str]:
+    """Every `_target_` in a part and in the parts inside it: a planner in a child process, say."""
+    if isinstance(part, Mapping):
+        if part.get("_target_"):
+            yield str(part["_target_"]).replace(":", ".")
+        for value in part.values():
+            yield from _targets(value)
 
 
 @functools.cache

@@ -134,7 +134,7 @@ def _planner(node: Mapping[str, Any]) -> Part:
     if node.get("timeout") is None:
         return checked
     timeout = parts.convert("planner.timeout", node["timeout"], float)
-    if timeout <= 0:
+    if not timeout > 0:
         raise InputError(f"planner.timeout={timeout}: seconds above 0 are expected")
     return {"_target_": "drivesim.remote.child.ChildPlanner", "planner": checked, "timeout": timeout}
 
@@ -156,6 +156,8 @@ def _yaml(node: Mapping[str, Any], folders: Sequence[Path]) -> tuple[str, Part]:
 
 def _seeds(config: Mapping[str, Any]) -> range | list[int]:
     if config["seeds"] is None:
+        if not 0 <= config["seed"] < 2**63:
+            raise InputError(f"seed={config['seed']}: 0 or more is expected, and less than 2^63")
         return [config["seed"]]
     if config["seeds"] < 1:
         raise InputError(f"seeds={config['seeds']}: 1 or more is expected, for the seeds 0..N-1")

@@ -14,6 +14,8 @@ from drivesim.dynamics.following import (
     SPACING,
     at,
     ease,
+    lane_limits,
+    lane_yaws,
     locate,
     look_ahead,
     red_gap,
@@ -63,17 +65,11 @@ class IDM:
 
     def _rules(self, world: Privileged) -> tuple[Tensor, Tensor]:
         """Allowed speed (1, P) and stop lines (1, S) along the route."""
-        road, lanes = RoadMap.of(world.map), world.map.lanes
-        step = self._route[:, 1:] - self._route[:, :-1]
-        yaw = torch.nn.functional.pad(torch.atan2(step[..., 1], step[..., 0])[:, None], (0, 1), mode="replicate")[:, 0]
-        lane, _, _ = road.nearest_lane(self._route, yaw)
-        limit = torch.full(lane.shape, torch.nan)
-        limit[lane >= 0] = lanes.speed_limit[lane[lane >= 0]]
-        cruise = torch.where(limit.isnan(), self.cruise, limit)
-        ruled = [road.center(i)[:2, :2] for i in world.signals.lane.tolist()]
-        lane_yaw = torch.tensor([float(torch.atan2(*(c[1] - c[0]).flip(0))) for c in ruled])
-        stop = stop_lines(self._route, self._length, world.signals, lane_yaw)
-        return speed_limits(self._route, cruise, self.driver), stop
+        road = RoadMap.of(world.map)
+        cruise = torch.full(self._route.shape[:2], self.cruise)
+        limit = lane_limits(self._route, world.map.lanes, road, cruise)
+        stop = stop_lines(self._route, self._length, world.signals, lane_yaws(world.signals, road))
+        return speed_limits(self._route, limit, self.driver), stop
 
     def _obstacle(self, world: Privileged, s: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
         """Gap (1,) to what ends the way ahead and its speed (1,): the leader or a stop line."""
@@ -90,7 +86,7 @@ class IDM:
         assert self._limit is not None
         headway = torch.full_like(s, self.driver.headway)
         for _ in range(round(self.horizon / self._dt)):
-            limit = self._limit[:, int(s[0] / SPACING)] if s[0] < self._length[0] else self._limit[:, -1]
+            limit = self._limit[:, min(max(int(s[0] / SPACING), 0), self._limit.shape[1] - 1)]
             a = self.driver.accelerate(speed, limit, gap, leader, headway)
             following = (speed + self._dt * a).clamp_min(0)
             moved = self._dt * (speed + following) / 2

@@ -145,9 +145,10 @@ def test_one_decides_and_the_others_follow_the_log():
 
 def test_who_would_appear_inside_a_body_that_left_its_log_is_held_back():
     s = world()  # agent 3 appears at step 20 at x = 9; the ego, at x = 10 then, is moved by hand
-    after = after_one(s, 19, [True, False, False, False]).agents
+    after = after_one(s, 19, [True, False, False, False], shift=0.3).agents
     assert not bool(after.valid[3]) and bool(after.xy[3].isnan().all())
-    assert bool(after_one(s, 19, [False] * 4).agents.valid[3])
+    for nobody_astray in ([False] * 4, [True, False, False, False]):
+        assert bool(after_one(s, 19, nobody_astray).agents.valid[3])
 
 
 def test_attitude_is_the_logs_on_the_log_and_the_slopes_beside_it():
@@ -177,3 +178,12 @@ def test_axles():
     s = scenario(track((0, 0)), track((9, 0), kind=Kind.BUS))
     wheelbase, rear = axles(s.log[0], VEHICLE)
     assert wheelbase.tolist() == pytest.approx([3.089, 7.2]) and float(rear[0]) == pytest.approx(1.461)
+
+
+def test_exact_bodies_steer_as_they_turn():
+    agents, body = one(speed=8.0, steering=0.3)
+    straight = agents.poses + torch.tensor([0.8, 0.0, 0.0])
+    _, after = Exact().step(agents, body, straight, 0.1, VEHICLE)
+    assert float(after.steering.abs().max()) < 1e-6
+    _, turning = Exact().step(agents, body, straight + torch.tensor([0.0, 0.0, 0.05]), 0.1, VEHICLE)
+    assert float(turning.steering[0]) == pytest.approx(math.atan(0.5 * VEHICLE.wheelbase / 8.0), rel=0.02)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from drivesim.errors import InputError
-from drivesim.restricted_pickle import read_frame, read_pickle
+from drivesim.restricted_pickle import Refused, loads, read_frame, read_pickle
 
 from .frames import pickled_frame
 
@@ -173,3 +173,8 @@ def test_what_is_no_frame_is_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="gone.pkl"):
         read_pickle(tmp_path / "gone.pkl")
+
+
+def test_a_few_bytes_cannot_make_the_reader_allocate_gigabytes():
+    with pytest.raises(Refused, match="memo index"):
+        loads(b"K\x01r\x00\x00\x00\x08.")

@@ -50,7 +50,10 @@ class LQR:
         self, pose: Tensor, speed: Tensor, steering: Tensor, trajectory: Trajectory, dt: float, wheelbase: float
     ) -> tuple[Tensor, Tensor]:
         """Acceleration (...) [m/s^2] and steering rate (...) [rad/s] for a rear axle at `pose` (..., 3); float64."""
-        reach = max(float(trajectory.time[..., -1].max()), 2 * dt)
+        ends = trajectory.time[..., -1]
+        if float(ends.max() - ends.min()) > 1e-3:
+            raise ValueError("trajectories of a batch end at the same time: the fit covers all of each")
+        reach = max(float(ends.max()), 2 * dt)
         grid = torch.arange(0, reach + dt / 2, dt, dtype=torch.float64)
         reference = pose_at(Trajectory(trajectory.poses.double(), trajectory.time.double()), grid)
         speeds = speed_profile(reference, dt, self.jerk_penalty)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from drivesim.geometry import wrap_angle
 from drivesim.types import Agents, Body, Vehicle
+
+from .bicycle import axles
 
 
 @dataclass(frozen=True)
@@ -17,4 +21,7 @@ class Exact:
         velocity = (command[..., :2] - agents.xy) / dt
         moved = agents.replace(xy=command[..., :2], yaw=command[..., 2], velocity=velocity)
         acceleration = (moved.speed - agents.speed) / dt
-        return moved, body.replace(acceleration=acceleration)
+        wheelbase, _ = axles(agents, vehicle)
+        turn = wrap_angle(moved.yaw - agents.yaw) / dt
+        steering = torch.atan(turn * wheelbase / moved.speed.abs().clamp_min(1.0))  # that a bicycle would have had
+        return moved, body.replace(acceleration=acceleration, steering=steering)

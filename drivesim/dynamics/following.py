@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from drivesim.geometry import along_polyline, arc_length, heading, rotate, wrap_angle
+from drivesim.roadmap import RoadMap
 from drivesim.struct import Struct, tensor
-from drivesim.types import WALKERS, Agents, Light, Signals, is_kind
+from drivesim.types import WALKERS, Agents, Lanes, Light, Signals, is_kind
 
 SPACING = 1.0
 """Of the points of a route [m]."""
@@ -171,11 +172,27 @@ def stop_lines(points: Tensor, length: Tensor, signals: Signals, lane_yaw: Tenso
     return out
 
 
+def lane_yaws(signals: Signals, road: RoadMap) -> Tensor:
+    """Direction (S,) of the lane that each signal rules, at its start."""
+    steps = [road.center(i)[1, :2] - road.center(i)[0, :2] for i in signals.lane.tolist()]
+    return torch.tensor([float(torch.atan2(d[1], d[0])) for d in steps])
+
+
+def lane_limits(points: Tensor, lanes: Lanes, road: RoadMap, otherwise: Tensor) -> Tensor:
+    """Speed limit (A, P) of the lane under each point of routes (A, P, 2), `otherwise` (A, P) where none states one."""
+    step = points[:, 1:] - points[:, :-1]
+    yaw = torch.atan2(step[..., 1], step[..., 0])
+    lane, _, _ = road.nearest_lane(points, torch.cat([yaw, yaw[:, -1:]], 1))
+    limit = torch.full(lane.shape, torch.nan)
+    limit[lane >= 0] = lanes.speed_limit[lane[lane >= 0]]
+    return torch.where(limit.isnan(), otherwise, limit)
+
+
 def speed_limits(points: Tensor, cruise: Tensor, driver: IDM) -> Tensor:
     """Speed (A, P) allowed along routes (A, P, 2): cruise speeds (A, P), curves, and braking ahead of both."""
     step = points[:, 2:] - points[:, :-2]
-    yaw = torch.atan2(step[..., 1], step[..., 0])
-    turn = wrap_angle(yaw[:, 2:] - yaw[:, :-2]).abs() / (2 * SPACING)
+    yaw = torch.where(step.abs().sum(-1) > 1e-6, torch.atan2(step[..., 1], step[..., 0]), torch.nan)
+    turn = wrap_angle(yaw[:, 2:] - yaw[:, :-2]).abs().nan_to_num(0) / (2 * SPACING)  # padding has no direction
     turn = torch.nn.functional.pad(turn[:, None], (2, 2), mode="replicate")[:, 0]
     limit = torch.minimum(cruise, (driver.lateral / turn.clamp_min(1e-4)).sqrt())
     for i in range(limit.shape[1] - 2, -1, -1):

@@ -20,6 +20,8 @@ from .following import (
     SPACING,
     Routes,
     at,
+    lane_limits,
+    lane_yaws,
     locate,
     look_ahead,
     red_gap,
@@ -60,7 +62,7 @@ class IDMTraffic:
             points=points,
             length=length,
             limit=speed_limits(points, cruise, self.driver),
-            stop=stop_lines(points, length, signals, _lane_yaws(scenario.scene)),
+            stop=stop_lines(points, length, signals, lane_yaws(signals, RoadMap.of(scenario.scene.map))),
             headway=self.driver.headway * headway,
             active=length > 0,
         )
@@ -130,14 +132,10 @@ class IDMTraffic:
         log, lanes = scenario.log, scenario.scene.map.lanes
         fastest = torch.where(log.valid, log.speed, 0.0).amax(0).clamp_min(5.0)
         cruise = fastest[:, None].expand(points.shape[:2]).clone()
-        if bool(lanes.speed_limit.isnan().all()):
-            return cruise
-        step = points[:, 1:] - points[:, :-1]
-        yaw = torch.nn.functional.pad(torch.atan2(step[..., 1], step[..., 0]), (0, 1), value=0.0)
-        drives = step.abs().sum((1, 2)) > 0
-        lane, _, _ = RoadMap.of(scenario.scene.map).nearest_lane(points[drives], yaw[drives])
-        limit = torch.where(lane >= 0, lanes.speed_limit[lane], torch.nan)
-        cruise[drives] = torch.where(limit.isnan(), cruise[drives], limit)
+        if not bool(lanes.speed_limit.isnan().all()):
+            drives = (points[:, 1:] != points[:, :-1]).any(2).any(1)
+            road = RoadMap.of(scenario.scene.map)
+            cruise[drives] = lane_limits(points[drives], lanes, road, cruise[drives])
         return cruise
 
 
@@ -145,10 +143,3 @@ def _padded(line: Tensor | None, n: int) -> Tensor:
     if line is None:
         return torch.zeros(n, 2)
     return torch.cat([line, line[-1:].expand(n - len(line), 2)])
-
-
-def _lane_yaws(scene: Scene) -> Tensor:
-    """Direction (S,) of the lane that each signal rules, at its start."""
-    road = RoadMap.of(scene.map)
-    steps = [road.center(i)[1, :2] - road.center(i)[0, :2] for i in scene.signals.lane.tolist()]
-    return torch.tensor([float(torch.atan2(d[1], d[0])) for d in steps])

@@ -36,17 +36,18 @@ def step(
         moved = attitude.settle(moved, map).replace(valid=state.agents.valid)
         agents, body = Agents.where(mask, moved, agents), Body.where(mask, moved_body, body)
         decided = decided | mask
-    agents = _hold_back(agents, state.agents.valid, decided)
+    astray = decided & ~((agents.xy - log[0].xy).norm(dim=-1) < 0.1)
+    agents = _hold_back(agents, state.agents.valid, astray)
     return state.replace(agents=agents, body=body, step=state.step + 1)
 
 
-def _hold_back(agents: Agents, before: Tensor, decided: Tensor) -> Agents:
-    """Keep absent who would appear inside a body that has left its log."""
+def _hold_back(agents: Agents, before: Tensor, astray: Tensor) -> Agents:
+    """Keep absent who would appear inside a body that has left its log (`astray`)."""
     new = agents.valid & ~before
-    if not bool(new.any()) or not bool(decided.any()):
+    if not bool(new.any()) or not bool(astray.any()):
         return agents
     corners = box_corners(agents.xy, agents.yaw, agents.size)
-    hit = boxes_overlap(corners[:, None], corners[None]) & agents.valid[None] & decided[None]
+    hit = boxes_overlap(corners[:, None], corners[None]) & agents.valid[None] & astray[None]
     blocked = new & hit.any(1)
     return absent(agents, blocked)
 

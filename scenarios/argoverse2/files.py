@@ -16,6 +16,8 @@ from drivesim.geometry import rotation_from_quaternion, transform
 
 QUATERNION = ("qw", "qx", "qy", "qz")
 TRANSLATION = ("tx_m", "ty_m", "tz_m")
+LARGEST = 512 << 20
+"""Bytes of a file; the largest real ones are sweeps and maps of some MB."""
 
 
 def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
@@ -24,6 +26,7 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
 
     if not path.is_file():
         raise InputError(f"{path}: not there; an Argoverse 2 sensor log needs it (test logs come without annotations)")
+    _bounded(path)
     try:
         table = feather.read_table(path, memory_map=False)
     except (ArrowException, OSError) as error:
@@ -41,11 +44,17 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
 
 def read_json(path: Path) -> Any:
     try:
+        _bounded(path)
         return json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: not there; an Argoverse 2 log needs it") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as json ({error}); download it again") from None
+
+
+def _bounded(path: Path) -> None:
+    if path.stat().st_size > LARGEST:
+        raise InputError(f"{path}: larger than {LARGEST >> 20} MB; this is no file of an Argoverse 2 log")
 
 
 def only(folder: Path, pattern: str) -> Path:

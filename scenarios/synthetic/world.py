@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from drivesim.geometry import rotation_from_euler
-from drivesim.loading import Track, assemble, make_lanes, rings
+from drivesim.loading import Track, assemble, make_lanes, rings, route_length
 from drivesim.types import DT, Agents, Ground, Map, Polylines, Prop, Scenery, Signals
 
 from .cast import EGO
@@ -100,10 +100,10 @@ def scenery(stage: Stage, hills: Hills, origin: np.ndarray) -> Scenery:
     )
 
 
-def route(drive: Drive, origin: np.ndarray, beyond: float = 60.0) -> Tensor:
-    """The ego's path (R, 2), a point a metre, from its first pose to `beyond` metres past its last."""
+def route(drive: Drive, origin: np.ndarray) -> Tensor:
+    """The ego's path (R, 2), a point a metre, from 10 m behind its first pose on, as far as ROUTE and the town go."""
     path = drive.cast.drivers[0].path
-    first, last = drive.s[0, 0], drive.s[-1, 0] + beyond
+    first, last = drive.s[0, 0], drive.s[0, 0] + route_length(drive.s[-1, 0] - drive.s[0, 0])
     line = path.xy[max(int(2 * first) - 20, 0) : int(2 * last) : 2]
     return _float(line - origin[:2])
 
