@@ -97,11 +97,11 @@ def doctor() -> int:
 
 
 def _planner(name: str, options: Sequence[str]) -> Any:
-    from .config import part
+    from . import parts
 
-    given = _options(options)
+    checked = parts.check("--arg", {**parts.read("planner", name), **_options(options)})
     try:
-        return part("planner", name, **given)
+        return parts.build(checked)
     except InputError:
         raise
     except Exception as error:  # a constructor of the user's own

@@ -26,7 +26,7 @@ class Options:
     behavior: Any = "???"
     control: Any = "???"
     metrics: Any = field(default_factory=dict)
-    planners: list[str] = field(default_factory=list)  # several, each from its own yaml; instead of `planner`
+    planners: list[str] | None = None  # several, each from its own yaml; instead of `planner`
     seed: int = 0
     seeds: int | None = None  # drive every scenario with the seeds 0..N-1 instead of `seed`
     workers: int = 0  # processes; 0 drives in this one
@@ -152,6 +152,9 @@ def command(overrides: Sequence[str], folders: Sequence[Path], seed: int) -> str
     return shlex.join(["python", "run_closed_loop.py", *words])
 
 
+_KINDS = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}
+
+
 def explain(error: Exception) -> str:
     """An error of Hydra's in the words of this command line."""
     from hydra.errors import MissingConfigException, OverrideParseException
@@ -166,6 +169,9 @@ def explain(error: Exception) -> str:
         return f"{given}: cannot be read; write key=value, and quote what holds brackets or blanks"
     cause = error.__cause__ or error
     key = str(getattr(cause, "full_key", None) or getattr(cause, "key", None) or "")
+    mistyped = re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", str(cause))
+    if mistyped:
+        return f"{key}={mistyped[1]}: {_KINDS.get(mistyped[2], mistyped[2])} is expected"
     told = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
     if "not in 'Options'" in told[0] or "is not in struct" in told[0]:
         return f"{key}: no such option; {parts.among(key, [f.name for f in fields(Options)])}"

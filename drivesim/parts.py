@@ -49,11 +49,11 @@ def dotted(target: str) -> str:
     return target.replace(":", ".")
 
 
-def check(where: str, part: Mapping[str, Any]) -> Part:
+def check(where: str, part: Mapping[str, Any], beside: Iterable[str] = ()) -> Part:
     """The part with every value in its type's plain form.
 
     Raises InputError that names the option: unknown, missing or of the wrong type. `where` is how the user
-    addresses the part, such as `scenarios` or `planner.args`.
+    addresses the part, such as `scenarios` or `planner.args`; `beside` are names that stand there too.
     """
     if part.get("_target_") is None:
         extra = [key for key in part if key != "_target_"]
@@ -67,7 +67,7 @@ def check(where: str, part: Mapping[str, Any]) -> Part:
         if key in ("_target_", "_partial_"):
             continue
         if key not in options and "**" not in options:
-            raise InputError(f"{where}.{key}: no such option of {target}; {among(key, list(options))}")
+            raise InputError(f"{where}.{key}: no such option of {target}; {among(key, [*options, *beside])}")
         converted = convert(f"{where}.{key}", value, options[key][0] if key in options else Any)
         checked[key] = value if isinstance(value, Mapping) else plain(converted)
     for key, (hint, default) in options.items():
@@ -151,7 +151,7 @@ def convert(where: str, value: Any, hint: Any) -> Any:
         if type(value) is not hint:
             raise wrong
     elif hint is float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
             raise wrong
         return float(value)
     elif hint is str or hint is Path:

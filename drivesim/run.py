@@ -69,10 +69,10 @@ def film(store: Store, first: Sequence[str] = (), beside: Sequence[Entry] = (), 
     """Film what is worth it and write the report of a store (`report.stored`), with a bar on the way."""
     with _bar() as bar:
         task = bar.add_task("filming", total=None)
-        if not bar.live.is_started:
-            console.print("filming")
 
         def tell(done: int, total: int, amiss: str) -> None:
+            if not bar.live.is_started:
+                console.print(f"filmed {done} of {total}")
             bar.update(task, completed=done, total=total)
             if amiss:
                 console.print(amiss, markup=False)

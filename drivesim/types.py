@@ -529,5 +529,6 @@ class Score(Struct):
     reason: str = ""
     unit: str = ""
     series: Tensor | None = None  # (T,) over the rollout's steps; NaN where not defined
+    shows: str = ""  # what the series is, with its unit
     evidence: tuple[Event, ...] = ()
     version: str = "1"

@@ -40,7 +40,8 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
     metrics = [parts.check(f"metrics.{name}", node) for name, node in config["metrics"].items()]
     asked = {key: config["scenarios"].get(key) for key in SELECTION}
     asked = {key: parts.convert(f"scenarios.{key}", value, SELECTION[key]) for key, value in asked.items()}
-    node = parts.check("scenarios", {k: v for k, v in config["scenarios"].items() if k not in SELECTION})
+    node = parts.check("scenarios", {k: v for k, v in config["scenarios"].items() if k not in SELECTION}, SELECTION)
+    seeds = _seeds(config)
     origin = parts.build(node)
     stamp = versions([node, *planners.values(), *shared.values(), *metrics])
     wanted, limit = select(origin, **asked)
@@ -55,7 +56,7 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
             mine = [
                 Job(node, id, fingerprint, planner, name, **shared, metrics=metrics, seed=seed, versions=stamp)
                 for name, planner in planners.items()
-                for seed in _seeds(config)
+                for seed in seeds
             ]
             if limit and not jobs:  # whoever asks for the first scenario means the first that can be driven
                 drive.load(mine[0])

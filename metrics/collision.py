@@ -35,7 +35,9 @@ def collision(
     gap = nearest(agents)
     series = over_steps(gap.masked_fill(torch.isinf(gap), torch.nan), rollout)
     value = float(no_at_fault_collision(met.track, met.at_fault))
-    return Score("collision", value, series=series, evidence=events, version=VERSION)
+    return Score(
+        "collision", value, series=series, shows="distance to the nearest box [m]", evidence=events, version=VERSION
+    )
 
 
 def no_at_fault_collision(track: Agents, fault: Tensor) -> Tensor:

@@ -60,7 +60,14 @@ def comfort(
         if excess.max() >= 0
     )
     series = over_steps(torch.from_numpy(values["longitudinal_acceleration"]), rollout)
-    return Score("comfort", float(not events), series=series, evidence=events, version=VERSION)
+    return Score(
+        "comfort",
+        float(not events),
+        series=series,
+        shows="longitudinal acceleration [m/s²]",
+        evidence=events,
+        version=VERSION,
+    )
 
 
 def _event(

@@ -44,5 +44,5 @@ def drivable_area(rollouts: Sequence[Rollout], scenario: Scenario, tolerance: fl
         events.append(Event("off_road", rollout.start + first, (0,), place, detail))
     return Score(
         "drivable_area", float(not steps.any()), series=over_steps(worst, rollout), evidence=tuple(events),
-        version=VERSION,
+        shows="worst corner inside the border [m]", version=VERSION,
     )  # fmt: skip

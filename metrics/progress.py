@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from drivesim.geometry import arc_length
+from drivesim.geometry import arc_length, project_to_polyline
 from drivesim.types import Event, Rollout, Scenario, Score
 
 from .drive import judged, not_judged, only, over_steps, precise, unfit
@@ -59,10 +59,21 @@ def progress(
     }  # [m]
     last = rollout.start + min(len(ego.xy), len(expert.xy)) - 1
     place = tuple(round(x, 3) for x in ego.xy[last - rollout.start].tolist())
+    _, aside, _ = project_to_polyline(ego.xy, route.double())
     return Score(
-        "progress", ratio(made, expected, least), series=over_steps(along, rollout),
-        evidence=(Event("progress", last, (0,), place, detail),), version=VERSION,
+        "progress", ratio(made, expected, least), series=over_steps(along, rollout), shows="progress [m]",
+        evidence=(*_leaving(aside, ego.xy, rollout.start, corridor), Event("progress", last, (0,), place, detail)),
+        version=VERSION,
     )  # fmt: skip
+
+
+def _leaving(aside: Tensor, xy: Tensor, start: int, corridor: float) -> tuple[Event, ...]:
+    """The first step at which the ego is farther than `corridor` from the route: another turn was taken, say."""
+    away = torch.nonzero(aside.abs() > corridor)[:, 0].tolist()
+    if not away:
+        return ()
+    place = tuple(round(x, 3) for x in xy[away[0]].tolist())
+    return (Event("left_route", start + away[0], (0,), place, {"corridor": corridor}),)
 
 
 def ratio(ego: float, expert: float, least: float = 2.0) -> float:

@@ -65,7 +65,14 @@ def time_to_collision(
         _event(rollout, scenario, agents, least, who, span, {"bound": bound, "horizon": horizon}) for span in spans(low)
     ]
     value = float(not low.any())
-    return Score("time_to_collision", value, series=series, evidence=tuple(events), version=VERSION)
+    return Score(
+        "time_to_collision",
+        value,
+        series=series,
+        shows="time to collision [s]",
+        evidence=tuple(events),
+        version=VERSION,
+    )
 
 
 def relevant(agents: Agents, beside: Tensor, vehicle: Vehicle, stopped_speed: float = 0.005) -> Tensor:

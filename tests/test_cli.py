@@ -191,7 +191,7 @@ def test_check_fails_with_what_is_wrong(capsys):
         (["check", "imd"], "did you mean idm?"),
         (["check", f"{HERE}:Strait"], "did you mean Straight?"),
         (["check", f"{HERE}:Straight", "--arg", "gian=1"], "did you mean gain?"),
-        (["check", f"{HERE}:Straight", "--arg", "gain=x"], "planner.gain=x: a number is expected"),
+        (["check", f"{HERE}:Straight", "--arg", "gain=x"], "--arg.gain=x: a number is expected"),
         (["check", f"{HERE}:Straight", "--arg", "gain"], "key=value is expected"),
         (["scenarios", "pandsaet", "x"], "did you mean pandaset?"),
         (["scenarios", "argoverse2", "/no/such/folder"], "/no/such/folder"),

@@ -108,3 +108,11 @@ def test_batch_equals_singles():
 def test_no_route_is_no_score():
     score = judge(track((0, 0), speed=5), track((0, 0), speed=5), route=torch.zeros(1, 2))
     assert not score.valid and "route" in score.reason and math.isnan(score.value)
+
+
+def test_leaving_the_route_is_told_although_the_distance_suffices():
+    s = scenario(track((0, 0), speed=5), track((90, 7)))
+    away = rollout(s, track((0, 0), yaw=0.8, speed=5), *tracks_of(s)[1:])
+    event = next(e for e in progress([away], s).evidence if e.kind == "left_route")
+    assert 10.0 < event.xy[1] < 10.6 and event.step == pytest.approx(10 / (0.5 * math.sin(0.8)), abs=1.5)
+    assert not [e for e in progress([rollout(s)], s).evidence if e.kind == "left_route"]

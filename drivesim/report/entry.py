@@ -34,6 +34,11 @@ class Entry:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def lost(self) -> list[str]:
+        """Names of the metrics whose score is 0."""
+        return [score.name for score in self.scores if score.valid and score.value == 0]
+
+    @property
     def ok(self) -> bool:
         return self.status == "ok"
 
