@@ -141,6 +141,14 @@ def test_a_photo_that_went_away_is_named(sequence):
         scenario.sensors.images["front_camera"][3].read()
 
 
+def test_missing_photos_are_counted(sequence):
+    whole = load(sequence)
+    taken = sum(map(len, whole.sensors.images.values()))
+    assert f"photos:{taken}" in whole.tags
+    (sequence / "camera" / "front_camera" / "03.jpg").unlink()
+    assert f"photos:{taken - 1} of {taken}" in load(sequence).tags
+
+
 def test_one_frame_is_not_drivable(tmp_path):
     folder = write_sequence(tmp_path, frames=1)
     assert PandaSet(str(tmp_path)).ids() == ["001"]

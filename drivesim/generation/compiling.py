@@ -9,7 +9,9 @@ from pathlib import Path
 import numba
 
 _HERE = Path(__file__).parent
-_SOURCES = blake2b(b"".join(p.read_bytes() for p in [*sorted(_HERE.glob("*.py")), _HERE.parent / "types.py"]))
+_SOURCES = blake2b(
+    b"".join(p.read_bytes() for p in [*sorted(_HERE.glob("*.py")), *sorted(_HERE.parent.glob("types/*.py"))])
+)
 
 
 def compiled(function: Callable) -> Callable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from drivesim.types import (
     Briefing,
     Camera,
     Kind,
+    RecordedImage,
     RecordedSweep,
     Scenario,
     Scene,
@@ -96,7 +98,7 @@ class PandaSet:
             scene=Scene(map, scenery, Signals.none(), briefing),
             log=log, track_ids=tuple(n for n, s in zip(names, seen.tolist(), strict=True) if s), start=begin,
             sensors=SensorLog(images, _sweeps(folder, poses, start, origin)),
-            origin=torch.from_numpy(origin), licence=LICENCE, tags=_tags(street, cameras),
+            origin=torch.from_numpy(origin), licence=LICENCE, tags=_tags(street, cameras, images, len(poses.time)),
         )  # fmt: skip
 
     def _sequences(self) -> dict[str, Path]:
@@ -165,10 +167,14 @@ def _shifted_sweep(path: Path, origin: np.ndarray) -> Tensor:
     return torch.from_numpy(xyz - origin.astype(np.float32))
 
 
-def _tags(street: Street, cameras: list[Camera]) -> tuple[str, ...]:
+def _tags(
+    street: Street, cameras: list[Camera], images: Mapping[str, Sequence[RecordedImage]], frames: int
+) -> tuple[str, ...]:
+    photos, wanted = sum(map(len, images.values())), frames * max(len(images), 1)
     return (
         "real",
         f"cameras:{'own' if cameras else 'pandaset preset'}",
+        f"photos:{photos}" + (f" of {wanted}" if photos < wanted else ""),
         f"sweeps:{street.sweeps}",
         f"lanes:{street.lanes_from}",
     )

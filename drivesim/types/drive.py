@@ -1,0 +1,144 @@
+"""A drive: its states, what the planner gets and gives, what is stored, how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from torch import Tensor
+
+from ..struct import Struct, tensor
+from .agents import Agents, Vehicle
+from .map import Map, Signals
+from .scenario import Command
+from .sensors import Frames
+
+
+class Body(Struct):
+    """What a body model remembers beside pose and velocity."""
+
+    steering: Tensor = tensor()  # (..., A) angle of the front wheels, left positive [rad]
+    acceleration: Tensor = tensor()  # (..., A) along the heading [m/s^2]
+
+
+class Cause(IntEnum):
+    """Why a rollout ended; RUNNING while it has not."""
+
+    RUNNING = 0
+    END_OF_LOG = 1
+
+
+class State(Struct):
+    """The world now."""
+
+    agents: Agents = tensor(event=1)  # (..., A)
+    body: Body = tensor(event=1)  # (..., A)
+    step: Tensor = tensor()  # (...) int64
+    cause: Tensor = tensor()  # (...) int64, a Cause
+    mind: Struct | None = None  # what the behaviour drew at the start: routes, parameters
+
+    @property
+    def done(self) -> Tensor:
+        return self.cause != int(Cause.RUNNING)
+
+
+class Action(Struct):
+    """What agents want to do for one step; `command` means what the body model says."""
+
+    command: Tensor = tensor(event=1)  # (..., A, K)
+    valid: Tensor = tensor()  # (..., A) bool; False: nobody decides, the agent follows its log
+
+
+class EgoHistory(Struct):
+    """The ego's own past, oldest first, the last row is now; ego frame of now."""
+
+    time: Tensor  # (H,) [s], 0 is now
+    poses: Tensor  # (H, 3) rear axle x, y, yaw
+    velocity: Tensor  # (H, 2) of the rear axle, each in its own step's ego frame [m/s]
+    acceleration: Tensor  # (H,) along the heading [m/s^2]
+    steering: Tensor  # (H,) [rad]
+
+
+@dataclass(frozen=True, eq=False)
+class Privileged:
+    """What no sensor tells; only for planners with `privileged = True`."""
+
+    agents: Agents  # (A,) world
+    ego_pose: Tensor  # (3,) rear axle x, y, yaw, world
+    map: Map
+    signals: Signals
+    step: int
+    future: Tensor | None = None  # (F, 3) logged rear-axle poses of the steps to come, world; only with `oracle = True`
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What the planner gets."""
+
+    step: int
+    time: float  # [s] since step 0
+    ego: EgoHistory
+    frames: Frames
+    route: Tensor  # (R, 2) ego frame [m]
+    command: Command
+    world: Privileged | None = None
+
+
+class Plan(Struct):
+    """A wish: poses of the rear axle in the ego frame of the moment of planning."""
+
+    poses: Tensor = tensor(event=2)  # (H, 3) x forward, y left [m], yaw [rad]
+    time: Tensor = tensor(event=1)  # (H,) seconds from now, increasing, first > 0
+    proposals: Tensor | None = None  # (N, H, 3) others that were considered, to draw
+
+
+class Trajectory(Struct):
+    """A plan as the controller sees it: anchored in the world and in the present."""
+
+    poses: Tensor = tensor(event=2)  # (..., K, 3) rear axle x, y, yaw, world
+    time: Tensor = tensor(event=1)  # (..., K) seconds from now, increasing; the first is 0 or before
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, with who, when and where."""
+
+    kind: str
+    step: int
+    agents: tuple[int, ...]
+    xy: tuple[float, float]
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """A drive. Everything in it is deterministic; latencies and host live in a sidecar."""
+
+    scenario_id: str
+    fingerprint: str
+    seed: int
+    start: int  # step of agents[0] in the scenario's log is 0; the planner took over at `start`
+    dt: float
+    agents: Agents  # (T, A) history before `start` included
+    body: Body  # (T, A)
+    plans: tuple[Plan, ...]
+    plan_steps: tuple[int, ...]  # step at which each plan was made
+    vehicle: Vehicle
+    cause: Cause
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Score(Struct):
+    """A number with its reasons. `valid` False: the score does not apply, and `reason` says why."""
+
+    name: str
+    value: float  # NaN when not valid
+    valid: bool = True
+    reason: str = ""
+    unit: str = ""
+    series: Tensor | None = None  # (T,) over the rollout's steps; NaN where not defined
+    shows: str = ""  # what the series is, with its unit
+    evidence: tuple[Event, ...] = ()
+    version: str = "1"
