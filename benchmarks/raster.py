@@ -42,9 +42,7 @@ from drivesim.types import (
     Signals,
     State,
     Vehicle,
-)  # fmt: skip
-
-TRIANGLES = 80_000
+)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from . import parts
-from .errors import InputError, PlannerFailure
+from .errors import InputError, MetricFailure, PlannerFailure
 from .simulator import Watch, simulate
 from .storage import Job, Outcome, canonical, parse
 from .types import Rollout, Scenario, Score
@@ -28,8 +28,8 @@ _KEPT = 3  # scenarios per process; one with its map takes some tens of MB
 def drive(job: Job, watch: Watch | None = None) -> Outcome:
     """Drive and score one job.
 
-    Raises PlannerFailure if the planner broke its contract, NotDrivable if the scene cannot be driven, InputError if
-    the data, the configuration or a metric is wrong; `sweep` makes results of them. `watch` is handed to `simulate`.
+    Raises PlannerFailure or MetricFailure if either broke its contract, NotDrivable if the scene cannot be driven,
+    InputError if data or configuration are wrong; `sweep` makes results of them. `watch` is handed to `simulate`.
     """
     scenario = load(job)
     seconds: list[float] = []
@@ -97,10 +97,12 @@ def _score(part: Mapping[str, Any], rollout: Rollout, scenario: Scenario) -> Sco
     metric = parts.build(part)
     try:
         score = metric([rollout], scenario)
+    except InputError:
+        raise
     except Exception as error:
-        raise InputError(f"metric {part['_target_']} raised {type(error).__name__}: {error}") from error
+        raise MetricFailure(f"metric {part['_target_']} raised {type(error).__name__}: {error}") from error
     if not isinstance(score, Score):
-        raise InputError(f"metric {part['_target_']} returned {type(score).__name__} instead of a Score")
+        raise MetricFailure(f"metric {part['_target_']} returned {type(score).__name__} instead of a Score")
     return score
 
 

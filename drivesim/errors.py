@@ -9,6 +9,10 @@ class NotDrivable(InputError):
     """A scene that is read but cannot be driven; listed with the reason, never fatal for the others."""
 
 
+class MetricFailure(Exception):
+    """A metric broke its contract: a technical failure, neither the planner's nor the input's."""
+
+
 class PlannerFailure(Exception):
     """The planner broke its contract: raised, hung, or returned something that is no plan. A result, not a bug."""
 

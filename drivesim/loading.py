@@ -100,7 +100,7 @@ def lanes_from_paths(paths: Sequence[np.ndarray], width: float = 3.5, spacing: f
 
     Paths (n, 3) are taken longest first. The part of a path that runs along a lane already found (within half a
     `width` and 30 degrees) belongs to that lane; each remaining stretch of 5 m or more becomes a lane of its own,
-    extended to meet the lane it leaves or joins, and linked to it.
+    from the last point beside the lane it leaves to the first beside the one it joins, and linked to both.
     """
     smooth = sorted((q for q in (_smooth(p, spacing) for p in paths) if _span(q) >= 5.0), key=_span, reverse=True)
     lines: list[np.ndarray] = []
@@ -120,7 +120,7 @@ def lanes_from_paths(paths: Sequence[np.ndarray], width: float = 3.5, spacing: f
 
 
 def _split_at_links(lines: list[np.ndarray], links: list[tuple[int, int]], width: float) -> Lanes:
-    """Cut lanes where others leave or join, so that a successor starts where its predecessor ends."""
+    """Cut lanes where others leave or join; a successor starts at most half a width beside its predecessor's end."""
     cuts: list[set[int]] = [{0, len(line) - 1} for line in lines]
     place = []
     for a, b in links:

@@ -24,7 +24,7 @@ from .types import (
     State,
     Trajectory,
     Vehicle,
-)  # fmt: skip
+)
 
 
 class ScenarioSource(Protocol):

@@ -37,7 +37,7 @@ from .types import (
     State,
     Trajectory,
     Vehicle,
-)  # fmt: skip
+)
 from .versions import release
 
 Watch = Callable[[int, State, Frames, Plan | None, float], None]

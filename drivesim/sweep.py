@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 
-from .errors import InputError, NotDrivable, PlannerFailure
+from .errors import InputError, MetricFailure, NotDrivable, PlannerFailure
 from .simulator import one_thread
 from .storage import Job, Outcome, Store
 
@@ -122,6 +122,8 @@ def _attempt(drive: Drive, job: Job) -> Outcome:
     except InputError as error:
         outcome = _failure(error, str(error), technical=True)
         outcome = replace(outcome, sidecar={**outcome.sidecar, "refused": True})
+    except MetricFailure as error:
+        outcome = _failure(error, str(error), technical=True)
     except SystemExit as error:
         outcome = _failure(error, f"planner exited the process with code {error.code}")
     except Exception as error:  # a bug of ours, or of a plug-in: this job's result, not the sweep's end

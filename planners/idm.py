@@ -23,7 +23,7 @@ from drivesim.dynamics.following import (
     stop_lines,
     uniform,
     with_steps_of_walkers,
-)  # fmt: skip
+)
 from drivesim.geometry import to_frame, wrap_angle
 from drivesim.roadmap import RoadMap
 from drivesim.types import Briefing, Observation, Plan, Privileged
@@ -46,7 +46,7 @@ class IDM:
     privileged: bool = True
 
     def reset(self, briefing: Briefing) -> None:
-        self._dt, self._vehicle = briefing.dt, briefing.vehicle
+        self._dt = briefing.dt
         self._route = uniform(briefing.route)[None]
         self._length = torch.tensor([SPACING * (self._route.shape[1] - 1)])
         self._limit: Tensor | None = None

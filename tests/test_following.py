@@ -14,7 +14,7 @@ from drivesim.dynamics.following import (
     stop_lines,
     uniform,
     with_steps_of_walkers,
-)  # fmt: skip
+)
 from drivesim.dynamics.idm import IDMTraffic
 from drivesim.simulator import simulate
 from drivesim.types import Kind, Light, Signals

@@ -28,7 +28,7 @@ from drivesim.types import (
     Semantic,
     Signals,
     State,
-)  # fmt: skip
+)
 from tests.worlds import scenario, straight_road, track
 
 SHARED = Path(__file__).parents[2] / "shared"

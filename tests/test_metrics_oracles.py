@@ -25,7 +25,7 @@ from drivesim.types import (
     Scenery,
     Signals,
     Vehicle,
-)  # fmt: skip
+)
 from metrics.collision import collision
 from metrics.comfort import motions
 from metrics.progress import progress

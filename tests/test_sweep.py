@@ -157,6 +157,8 @@ def test_failures_have_causes(tmp_path):
     assert causes[5][0] == "failed" and "nonsense" in causes[5][1]
     assert [store.row(j.key)["technical"] for j in jobs] == [False, False, False, True, True, False]
     assert "no idea" in store.sidecar(jobs[0].key)["traceback"]
+    refused = [bool(store.sidecar(j.key).get("refused")) for j in jobs]
+    assert refused[3] and not refused[4], "a broken metric is no wrong input"
 
 
 def test_only_technical_failures_are_tried_again(tmp_path):

@@ -34,7 +34,7 @@ from drivesim.types import (
     Scenery,
     Signals,
     Vehicle,
-)  # fmt: skip
+)
 
 STEPS = 41
 SIZES = {

@@ -26,7 +26,7 @@ class Attitude(Struct):
     def settle(self, agents: Agents, map: Map) -> Agents:
         """Agents (A,) with z, pitch and roll of the ground under them plus the residual of the nearest logged place.
 
-        On a logged pose this is what was logged.
+        On a logged pose this is what was logged there, when it was there first.
         """
         distance = (self.xy - agents.xy.nan_to_num(0)).square().sum(-1)
         nearest = distance.argmin(0)

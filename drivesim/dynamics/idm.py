@@ -29,7 +29,7 @@ from .following import (
     stop_lines,
     uniform,
     with_steps_of_walkers,
-)  # fmt: skip
+)
 
 DRIVERS = tuple(k for k in (*VEHICLES, *CYCLES) if k != Kind.TRAILER)
 """Who drives by itself; a trailer goes where it is pulled, which only its log knows."""

@@ -26,7 +26,7 @@ from drivesim.types import (
     SensorLog,
     Signals,
     Vehicle,
-)  # fmt: skip
+)
 
 from .cameras import read_cameras
 from .cuboids import FORWARD, read_tracks
