@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -28,7 +29,16 @@ from .types import (
 
 
 class ScenarioSource(Protocol):
-    """One log format. Cheap to build and to pickle; reads only in its methods."""
+    """One log format. Cheap to build and to pickle; reads only in its methods.
+
+    Beside these methods a source may have `undrivable() -> dict[id, reason]`: what it knows of its scenes that cannot
+    be driven without loading them.
+    """
+
+    @staticmethod
+    def recognizes(root: Path) -> bool:
+        """Whether a folder or file is of this format: a quick look at names and first bytes that never raises."""
+        ...
 
     def ids(self) -> list[str]:
         """All scenarios under the root, sorted, drivable or not; raises InputError if there is no data."""
@@ -83,6 +93,20 @@ class AgentBehavior(Protocol):
         ...
 
     def act(self, state: State, history: History, scene: Scene) -> Action: ...
+
+
+class Script(Protocol):
+    """A scenario's own storyboard (`Scenario.script`): whom it directs, no behaviour decides for."""
+
+    body: BodyModel
+
+    def begin(self, state: State, scenario: Scenario, seed: int) -> State:
+        """Put into `state.story` where the story starts."""
+        ...
+
+    def act(self, state: State, history: History, scene: Scene) -> tuple[Action, State]:
+        """What the directed agents do for one step, and the state with the story one step further."""
+        ...
 
 
 class Controller(Protocol):

@@ -6,20 +6,16 @@ real numpy and pandas classes but light stand-ins that hold data and call nothin
 
 from __future__ import annotations
 
-import gzip
 import io
 import pickle
 import pickletools
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import InputError
-
-LIMIT = 2**29
-"""Decompressed size that is still read [bytes]. A PandaSet sweep has 4-8 MB, the largest known scenario file 60 MB."""
+from .files import LIMIT, read_bytes
 
 
 def read_pickle(path: Path, limit: int = LIMIT) -> Any:
@@ -39,22 +35,6 @@ def read_frame(path: Path, limit: int = LIMIT) -> dict[str, np.ndarray]:
     if not isinstance(frame, dict) or not all(isinstance(column, np.ndarray) for column in frame.values()):
         raise InputError(f"{path}: holds {type(frame).__name__} instead of a pandas DataFrame; download the file again")
     return frame
-
-
-def read_bytes(path: Path, limit: int = LIMIT) -> bytes:
-    """The bytes of a file, gunzipped if it is gzipped, up to `limit`."""
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if zipped else path.open("rb") as stream:
-            data = stream.read(limit + 1)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; is the download complete?") from None
-    except (EOFError, zlib.error, OSError) as error:
-        raise InputError(f"{path}: damaged or cut short ({error}); download it again") from None
-    if len(data) > limit:
-        raise InputError(f"{path}: unpacks to more than {limit} bytes; this is no file of the kind expected here")
-    return data
 
 
 class Refused(Exception):

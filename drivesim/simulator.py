@@ -85,6 +85,7 @@ def simulate(
 
     state, history = start_state(scenario, log_body)
     state = behavior.begin(state, scenario, seed)
+    state = scenario.script.begin(state, scenario, seed) if scenario.script else state
     frames: dict[str, Frame] = {}
     trajectory: Trajectory | None = None
     given = _given(scenario, planner)  # a planner may write into what it gets: the world and its yardstick are ours
@@ -108,6 +109,9 @@ def simulate(
         ego = control.track(state, trajectory, briefing.dt, briefing.vehicle)  # CONTROL: from wish to action
         others = behavior.act(state, history, scene)  # DYNAMICS: who else decides
         decisions = [(control.body, ego), (behavior.body, others)]
+        if scenario.script:
+            directed, state = scenario.script.act(state, history, scene)
+            decisions.insert(1, (scenario.script.body, directed))
         recorded = (scenario.log[now + 1], log_body[now + 1])
         state = step(state, decisions, recorded, attitude, scene.map, briefing.dt, briefing.vehicle)
         state = end_of_log(state, scenario.steps)

@@ -13,6 +13,7 @@ PLUGINS = ("scenarios", "planners", "metrics")
 
 ORDER = [
     {"errors", "struct", "versions"},
+    {"files"},
     {"geometry", "parts", "restricted_pickle"},
     {"types"},
     {"kernels"},

@@ -161,7 +161,8 @@ def sign(style: int) -> Mesh:
 def signal_head(state: int) -> Mesh:
     """Three lamps that shine towards +x, red on top; `state` is a Light. Origin in the middle of the housing."""
     parts = [box((-0.16, -0.20, -0.56), (0.02, 0.20, 0.56), S.HOUSING)]
-    lit = {1: (2, S.SIGNAL_GREEN), 2: (1, S.SIGNAL_YELLOW), 3: (0, S.SIGNAL_RED)}.get(state)
+    yellow, red = (1, S.SIGNAL_YELLOW), (0, S.SIGNAL_RED)
+    lit = {1: (2, S.SIGNAL_GREEN), 2: yellow, 3: red, 4: yellow, 5: red}.get(state)
     angle = 2 * np.pi * np.arange(12) / 12
     for k, z in enumerate((0.36, 0.0, -0.36)):
         ring = np.stack([np.full(12, 0.03), 0.145 * np.cos(angle), z + 0.145 * np.sin(angle)], -1)

@@ -39,7 +39,7 @@ KINDS = {
 }  # fmt: skip
 LIGHTS = {
     Light.UNKNOWN: (120, 126, 132), Light.GREEN: (64, 214, 120), Light.YELLOW: (250, 200, 70),
-    Light.RED: (255, 82, 82),
+    Light.RED: (255, 82, 82), Light.FLASHING_YELLOW: (250, 200, 70), Light.FLASHING_RED: (255, 82, 82),
 }  # fmt: skip
 WHITE_PAINT, YELLOW_PAINT = (176, 184, 190), (206, 170, 84)
 PAINTS = {

@@ -20,8 +20,22 @@ from .drive import (
     State,
     Trajectory,
 )
-from .map import Ground, LaneKind, Lanes, Light, Map, Marking, Material, Polylines, Prop, Scenery, Signals
-from .scenario import Briefing, Command, Scenario, Scene
+from .map import (
+    Ground,
+    LaneKind,
+    Lanes,
+    Light,
+    Map,
+    Marking,
+    Material,
+    Polylines,
+    Prop,
+    Scenery,
+    Signals,
+    StopKind,
+    Stops,
+)
+from .scenario import Briefing, Command, Goal, Place, Scenario, Scene
 from .sensors import Camera, Frame, Frames, Provenance, ReadImage, RecordedImage, RecordedSweep, Semantic, SensorLog
 
 __all__ = [
@@ -38,6 +52,7 @@ __all__ = [
     "Event",
     "Frame",
     "Frames",
+    "Goal",
     "Ground",
     "Kind",
     "LaneKind",
@@ -48,6 +63,7 @@ __all__ = [
     "Material",
     "OBJECTS",
     "Observation",
+    "Place",
     "Plan",
     "Polylines",
     "Privileged",
@@ -64,6 +80,8 @@ __all__ = [
     "Semantic",
     "SensorLog",
     "Signals",
+    "StopKind",
+    "Stops",
     "State",
     "Trajectory",
     "VEHICLES",

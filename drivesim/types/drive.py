@@ -38,6 +38,7 @@ class State(Struct):
     step: Tensor = tensor()  # (...) int64
     cause: Tensor = tensor()  # (...) int64, a Cause
     mind: Struct | None = None  # what the behaviour drew at the start: routes, parameters
+    story: Any = None  # how far the scenario's script has come; immutable
 
     @property
     def done(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from enum import IntEnum
 
 import torch
@@ -75,6 +76,31 @@ class Ground(Struct):
         return Ground(torch.zeros(2), 1.0, torch.full((2, 2), z))
 
 
+class StopKind(IntEnum):
+    """Why one stops at a line."""
+
+    STOP_SIGN = 0
+    YIELD = 1
+    CROSSWALK = 2
+    SIGNAL = 3  # the line of a traffic light; `Signals` says what it shows, where that is known
+
+
+class Stops(Struct):
+    """Lines at which a lane's traffic stops or yields."""
+
+    lane: Tensor  # (N,) int64 lane that the line rules, -1 where the log does not say
+    xy: Tensor  # (N, 2) middle of the line, world [m]
+    kind: Tensor  # (N,) int64, a StopKind
+
+    def __len__(self) -> int:
+        return len(self.lane)
+
+    @staticmethod
+    def none() -> Stops:
+        nobody = torch.zeros(0, dtype=torch.int64)
+        return Stops(nobody, torch.zeros(0, 2), nobody.clone())
+
+
 class Map(Struct):
     """The road. Drivable rings bound one disjoint union: a point is inside if it is inside an odd number of them."""
 
@@ -83,6 +109,7 @@ class Map(Struct):
     crosswalks: Polylines  # rings (P, 2)
     markings: Polylines  # lines (P, 3); kind is a Marking
     ground: Ground
+    stops: Stops = dataclasses.field(default_factory=Stops.none)
 
 
 class Material(IntEnum):
@@ -128,6 +155,8 @@ class Light(IntEnum):
     GREEN = 1
     YELLOW = 2
     RED = 3
+    FLASHING_YELLOW = 4  # go with care
+    FLASHING_RED = 5  # as a stop sign
 
 
 class Signals(Struct):

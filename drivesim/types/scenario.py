@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from torch import Tensor
 
@@ -22,6 +25,16 @@ class Command(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
+class Goal:
+    """What counts as arrived, where a log says so; limits are inclusive, infinite where it does not."""
+
+    area: Tensor  # (n, 2) ring that the ego's box centre must reach, world [m]; (0, 2) for anywhere
+    time: tuple[float, float] = (0.0, math.inf)  # [s] since step 0
+    yaw: tuple[float, float] = (-math.inf, math.inf)  # from, counter-clockwise to [rad]
+    speed: tuple[float, float] = (-math.inf, math.inf)  # [m/s]
+
+
+@dataclass(frozen=True, eq=False)
 class Briefing:
     """What a driver may know before setting off."""
 
@@ -30,6 +43,7 @@ class Briefing:
     vehicle: Vehicle
     cameras: tuple[Camera, ...]
     dt: float = DT
+    goals: tuple[Goal, ...] = ()  # reaching any of them is arriving
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +54,15 @@ class Scene:
     scenery: Scenery
     signals: Signals
     briefing: Briefing
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where on earth."""
+
+    name: str = ""  # city or map, as the data set calls it
+    latitude: float = math.nan  # [deg] of the world's origin; NaN where the log does not say
+    longitude: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +80,10 @@ class Scenario:
     origin: Tensor  # (3,) float64: source coordinates of the world's origin
     licence: str
     tags: tuple[str, ...] = ()
+    place: Place = Place()
+    inferred: Mapping[str, float] = field(default_factory=dict)  # what the log did not say: confidence 0..1
+    problems: tuple[str, ...] = ()  # what was left out or mended while loading, in plain words
+    script: Any = None  # a protocols.Script: the scenario's own storyboard; it overrules the behaviour
 
     @property
     def steps(self) -> int:

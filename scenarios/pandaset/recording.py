@@ -16,7 +16,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
 from drivesim.errors import InputError
-from drivesim.restricted_pickle import read_bytes, read_frame
+from drivesim.files import read_bytes
+from drivesim.restricted_pickle import read_frame
 
 EGO_FROM_POSE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 """Rotation from PandaSet's x right, y forward to x forward, y left."""

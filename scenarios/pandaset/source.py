@@ -55,6 +55,13 @@ class PandaSet:
     width: int = 400  # of the planner's cameras [px]
     height: int = 224
 
+    @staticmethod
+    def recognizes(root: Path) -> bool:
+        try:
+            return bool(PandaSet(str(root)).ids())
+        except (InputError, OSError):
+            return False
+
     def ids(self) -> list[str]:
         return sorted(self._sequences())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,6 +42,10 @@ class Synthetic:
             raise InputError(f"scenarios.duration={self.duration}: a town's log lasts 2 to 30 seconds")
         if self.count < 1 or self.seed < 0:
             raise InputError(f"scenarios.count={self.count}, seed={self.seed}: count is 1 or more, seed 0 or more")
+
+    @staticmethod
+    def recognizes(root: Path) -> bool:
+        return False  # it has no files
 
     def ids(self) -> list[str]:
         return [f"town-{i:04d}" for i in range(self.count)]

@@ -1,0 +1,27 @@
+"""From what a log says to the nouns: tracks to agents, shapes to rings, driven paths to lanes and a route.
+
+Shared by the scenario sources, so that every format is resampled, typed, completed and routed in the same way.
+"""
+
+from .compose import compose
+from .fingerprints import fingerprint
+from .lamps import signals_at
+from .lanes import lanes_from_paths, make_lanes, rings
+from .route import command_of, route_along, route_length
+from .tracks import Track, assemble
+from .vehicles import vehicle_of
+
+__all__ = [
+    "Track",
+    "assemble",
+    "command_of",
+    "compose",
+    "fingerprint",
+    "lanes_from_paths",
+    "make_lanes",
+    "rings",
+    "route_along",
+    "route_length",
+    "signals_at",
+    "vehicle_of",
+]

@@ -1,0 +1,65 @@
+"""The last steps of every load: agents on the grid, the ego's route and command, the Scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..errors import InputError, NotDrivable
+from ..types import DT, Briefing, Camera, Goal, Map, Place, Scenario, Scene, Scenery, SensorLog, Signals, Vehicle
+from .route import command_of, route_along
+from .tracks import Track, assemble
+
+SHORTEST = 1.0
+"""Seconds that must be left to drive after `start`."""
+
+
+def compose(
+    *,
+    id: str,
+    source: str,
+    fingerprint: str,
+    tracks: Sequence[Track],
+    steps: int,
+    map: Map,
+    vehicle: Vehicle,
+    cameras: tuple[Camera, ...],
+    licence: str,
+    origin: Any,
+    start: int = 10,
+    max_gap: float = 1.1,
+    signals: Signals | None = None,
+    scenery: Scenery | None = None,
+    sensors: SensorLog | None = None,
+    goals: tuple[Goal, ...] = (),
+    tags: Sequence[str] = (),
+    place: Place | None = None,
+    inferred: Mapping[str, float] | None = None,
+    problems: Sequence[str] = (),
+    script: Any = None,
+) -> Scenario:
+    """A Scenario from tracks in the world frame, `tracks[0]` the ego's; `origin` (3,) holds the source's coordinates
+    of the world's origin, which is the ego's first rear-axle pose on the ground.
+
+    Raises NotDrivable for logs that are too short, InputError where the ego is missing at a step.
+    """
+    if steps < start + round(SHORTEST / DT) + 1:
+        raise NotDrivable(
+            f"{id}: {steps * DT:.1f} s long; {start * DT:.1f} s of history and {SHORTEST:.0f} s to drive are needed"
+        )
+    agents = assemble(tracks, steps, max_gap=max_gap)
+    if not bool(agents.valid[:, 0].all()):
+        gap = int((~agents.valid[:, 0]).nonzero()[0])
+        raise InputError(f"{id}: the ego {tracks[0].id} is not there at {gap * DT:.1f} s")
+    route = route_along(map, agents.xy[:, 0].double().numpy(), yaw=float(agents.yaw[0, 0]))
+    command = command_of(route, agents.xy[start, 0])
+    briefing = Briefing(route, command, vehicle, cameras, goals=goals)
+    return Scenario(
+        id=id, source=source, fingerprint=fingerprint,
+        scene=Scene(map, scenery or Scenery.none(), signals or Signals.none(), briefing),
+        log=agents, track_ids=tuple(t.id for t in tracks), start=start, sensors=sensors,
+        origin=torch.as_tensor(origin, dtype=torch.float64), licence=licence, tags=tuple(tags), place=place or Place(),
+        inferred=dict(inferred or {}), problems=tuple(problems), script=script,
+    )  # fmt: skip

@@ -1,0 +1,38 @@
+"""Polylines in numpy: smoothed, measured, cut into runs."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Inclusive (first, last) of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
+    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
+
+
+def smooth(path: np.ndarray, spacing: float) -> np.ndarray:
+    """Points (n, 3) every `spacing` metres along a path, standing still and jitter removed."""
+    keep = [0]
+    for i in range(1, len(path)):
+        if np.hypot(*(path[i] - path[keep[-1]])[:2]) >= 0.1:
+            keep.append(i)
+    kept = path[keep]
+    if len(kept) < 2:
+        return kept
+    s = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(kept[:, :2], axis=0).T))])
+    grid = np.linspace(0, s[-1], max(int(round(s[-1] / spacing)), 1) + 1)
+    line = np.column_stack([np.interp(grid, s, kept[:, i]) for i in range(kept.shape[1])])
+    if len(line) > 3:
+        inner = gaussian_filter1d(line, 1.5, axis=0, mode="nearest")
+        line[1:-1] = inner[1:-1]
+    return line
+
+
+def span(path: np.ndarray) -> float:
+    return float(np.hypot(*np.diff(path[:, :2], axis=0).T).sum()) if len(path) > 1 else 0.0
+
+
+def unit(v: np.ndarray) -> np.ndarray:
+    return v / max(float(np.hypot(*v)), 1e-9)
