@@ -23,10 +23,12 @@ ORDER = [
     {"protocols"},
     {"generation", "dynamics", "control"},
     {"simulator"},
-    {"remote", "rollout_file"},
+    {"windows", "tags", "remote", "rollout_file", "scenario_file"},
+    {"export"},
     {"storage"},
     {"drive"},
     {"sweep", "report"},
+    {"catalog"},
     {"check", "work"},
     {"config", "manual", "doctor"},
     {"run"},
@@ -44,6 +46,9 @@ ONLY_IN = {
     "av": {"drivesim/report"},
     "jinja2": {"drivesim/report"},
     "pickle": {"drivesim/restricted_pickle.py"},
+    "scenariogeneration": {"drivesim/export"},
+    "google": {"scenarios/waymo"},
+    "sqlite3": {"drivesim/files.py"},
 }
 
 
