@@ -145,3 +145,39 @@ def _nearest(a, b, origin, cell, rows, columns, starts, items, points, yaw, cos,
         if best_i >= 0:
             index[n], place[n], distance[n] = best_i, best_t, np.sqrt(best)
     return index, place, distance
+
+
+def first_hits(grid: SegmentGrid, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Share (N,) of the way from `start` to `stop` (N, 2) at which the first segment is met, NaN where none is."""
+    return _first_hits(grid.a, grid.b, grid.origin, grid.cell, *grid.shape, grid.starts, grid.items, start, stop)
+
+
+@numba.njit(cache=True)
+def _first_hits(a, b, origin, cell, rows, columns, starts, items, start, stop):
+    out = np.full(len(start), np.nan)
+    for n in range(len(start)):
+        px, py = start[n, 0], start[n, 1]
+        dx, dy = stop[n, 0] - px, stop[n, 1] - py
+        if not (np.isfinite(px) and np.isfinite(py) and np.isfinite(dx) and np.isfinite(dy)):
+            continue
+        x0 = int(max(np.floor((min(px, px + dx) - origin[0]) / cell), 0))
+        x1 = int(min(np.floor((max(px, px + dx) - origin[0]) / cell), columns - 1))
+        y0 = int(max(np.floor((min(py, py + dy) - origin[1]) / cell), 0))
+        y1 = int(min(np.floor((max(py, py + dy) - origin[1]) / cell), rows - 1))
+        best = np.inf
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                k = y * columns + x
+                for j in range(starts[k], starts[k + 1]):
+                    i = items[j]
+                    ex, ey = b[i, 0] - a[i, 0], b[i, 1] - a[i, 1]
+                    cross = dx * ey - dy * ex
+                    if cross == 0:
+                        continue
+                    rx, ry = a[i, 0] - px, a[i, 1] - py
+                    t, u = (rx * ey - ry * ex) / cross, (rx * dy - ry * dx) / cross
+                    if 0 <= t <= 1 and 0 <= u <= 1 and t < best:
+                        best = t
+        if best <= 1:
+            out[n] = best
+    return out

@@ -3,8 +3,10 @@
 Shared by the scenario sources, so that every format is resampled, typed, completed and routed in the same way.
 """
 
+from .completion import area_from_edges, area_from_lanes, infer_links, infer_neighbours, infer_widths
 from .compose import compose
 from .fingerprints import fingerprint
+from .heights import ground_from_points
 from .lamps import signals_at
 from .lanes import lanes_from_paths, make_lanes, rings
 from .route import command_of, route_along, route_length
@@ -13,10 +15,16 @@ from .vehicles import vehicle_of
 
 __all__ = [
     "Track",
+    "area_from_edges",
+    "area_from_lanes",
     "assemble",
     "command_of",
     "compose",
     "fingerprint",
+    "ground_from_points",
+    "infer_links",
+    "infer_neighbours",
+    "infer_widths",
     "lanes_from_paths",
     "make_lanes",
     "rings",

@@ -22,7 +22,7 @@ def signals_at(lanes: Lanes, lane: Sequence[int], stop_xy: np.ndarray, state: np
         line = lanes.center.line(int(i)).double().numpy()
         k = min(int(np.hypot(*(line[:, :2] - xy).T).argmin()), len(line) - 2)
         along = line[k + 1, :2] - line[k, :2]
-        heads.append((*xy, line[k, 2] + HEIGHT, math.atan2(-along[1], -along[0])))
+        heads.append((*xy, line[k, 2] + HEIGHT, math.atan2(0.0 - along[1], 0.0 - along[0])))
     return Signals(
         torch.as_tensor(list(lane), dtype=torch.int64),
         torch.as_tensor(np.asarray(stop_xy)).float().reshape(-1, 2),

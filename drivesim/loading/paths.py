@@ -36,3 +36,10 @@ def span(path: np.ndarray) -> float:
 
 def unit(v: np.ndarray) -> np.ndarray:
     return v / max(float(np.hypot(*v)), 1e-9)
+
+
+def resample(path: np.ndarray, spacing: float) -> np.ndarray:
+    """Points (n, k), at least two, about every `spacing` metres along a path as it is."""
+    s = np.concatenate([[0], np.hypot(*np.diff(path[:, :2], axis=0).T).cumsum()])
+    grid = np.linspace(0, s[-1], max(int(np.ceil(s[-1] / spacing)), 1) + 1)
+    return np.column_stack([np.interp(grid, s, path[:, i]) for i in range(path.shape[1])])
