@@ -10,6 +10,7 @@ from .heights import ground_from_points
 from .lamps import signals_at
 from .lanes import lanes_from_paths, make_lanes, rings
 from .route import command_of, route_along, route_length
+from .sanity import check
 from .tracks import Track, assemble
 from .vehicles import vehicle_of
 
@@ -18,6 +19,7 @@ __all__ = [
     "area_from_edges",
     "area_from_lanes",
     "assemble",
+    "check",
     "command_of",
     "compose",
     "fingerprint",
