@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from . import parquet
 from .errors import InputError
 from .types import Agents, Body, Cause, Plan, Rollout, Vehicle
 
@@ -32,7 +32,6 @@ _STATE = {
 """Numbers per agent in each column."""
 _PLAN = ("plan.poses", "plan.time", "plan.proposals")
 _TYPES = (pa.float32(), pa.float64(), pa.int64(), pa.bool_())
-_MAX_BYTES = 1 << 30  # of a file, and of what it unpacks to: 1000 agents over 10 minutes take a third of it
 
 
 def encode(rollout: Rollout, key: str) -> bytes:
@@ -53,10 +52,8 @@ def encode(rollout: Rollout, key: str) -> bytes:
         "vehicle": dataclasses.asdict(rollout.vehicle), "versions": dict(rollout.versions),
     }  # fmt: skip
     meta["digest"] = _digest(meta, table)
-    table = table.replace_schema_metadata({"drivesim": json.dumps(meta, sort_keys=True)})
     buffer = io.BytesIO()
-    # a dictionary would fold NaNs of different bits into one
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_statistics=False)
+    parquet.write(table, meta, buffer)
     return buffer.getvalue()
 
 
@@ -80,25 +77,13 @@ def read(path: Path, key: str) -> Rollout:
 
 
 def _decode(path: Path, key: str) -> Rollout:
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"larger than {_MAX_BYTES} bytes")
-    with pq.ParquetFile(path) as file:
-        groups = file.metadata
-        if sum(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups)) > _MAX_BYTES:
-            raise ValueError(f"unpacks to more than {_MAX_BYTES} bytes")
-        chunks = [groups.row_group(i) for i in range(groups.num_row_groups)]
-        values = sum(chunk.column(j).num_values for chunk in chunks for j in range(groups.num_columns))
-        if 8 * values > _MAX_BYTES:  # equal values pack to almost nothing
-            raise ValueError(f"holds values of more than {_MAX_BYTES} bytes")
-        schema = file.schema_arrow
-        if schema.names != [*_STATE, *_PLAN]:
-            raise ValueError("unknown columns")
-        if not all(pa.types.is_list(t) and t.value_type in _TYPES for t in schema.types):
-            raise ValueError("columns of unknown type")
-        meta = json.loads((schema.metadata or {}).get(b"drivesim", b"{}"))
-        if meta.get("format") != FORMAT:
-            raise ValueError(f"format {meta.get('format')}, this version reads {FORMAT}")
-        table = file.read()
+    table, meta = parquet.read(path)
+    if table.schema.names != [*_STATE, *_PLAN]:
+        raise ValueError("unknown columns")
+    if not all(pa.types.is_list(t) and t.value_type in _TYPES for t in table.schema.types):
+        raise ValueError("columns of unknown type")
+    if meta.get("format") != FORMAT:
+        raise ValueError(f"format {meta.get('format')}, this version reads {FORMAT}")
     if meta.pop("digest") != _digest(meta, table):
         raise ValueError("its content does not match its digest")
     if meta["key"] != key:

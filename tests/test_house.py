@@ -13,7 +13,7 @@ PLUGINS = ("scenarios", "planners", "metrics")
 
 ORDER = [
     {"errors", "struct", "versions"},
-    {"files"},
+    {"files", "parquet"},
     {"geometry", "parts", "restricted_pickle"},
     {"types"},
     {"kernels"},
@@ -23,7 +23,7 @@ ORDER = [
     {"protocols"},
     {"generation", "dynamics", "control"},
     {"simulator"},
-    {"windows", "tags", "remote", "rollout_file", "scenario_file"},
+    {"windows", "tags", "remote", "rollout_file", "scenario_file", "sensor_file"},
     {"export"},
     {"storage"},
     {"drive"},
