@@ -142,11 +142,22 @@ def test_a_photo_that_went_away_is_named(sequence):
 
 
 def test_missing_photos_are_counted(sequence):
-    whole = load(sequence)
-    taken = sum(map(len, whole.sensors.images.values()))
-    assert f"photos:{taken}" in whole.tags
+    frames = len(load(sequence).sensors.images["front_camera"])
+    assert load(sequence).problems == ()
     (sequence / "camera" / "front_camera" / "03.jpg").unlink()
-    assert f"photos:{taken - 1} of {taken}" in load(sequence).tags
+    assert load(sequence).problems == (f"front_camera has photos of {frames - 1} of {frames} frames",)
+
+
+def test_the_place_comes_from_gps(sequence):
+    assert load(sequence).place.name == ""
+    gps = sequence / "meta" / "gps.json"
+    gps.parent.mkdir(exist_ok=True)
+    gps.write_text(json.dumps([{"lat": 37.77, "long": -122.4, "height": 3.0}]))
+    place = load(sequence).place
+    assert (place.name, place.latitude, place.longitude) == ("san-francisco", 37.77, -122.4)
+    gps.write_text("[]")
+    with pytest.raises(InputError, match="gps.json"):
+        load(sequence)
 
 
 def test_one_frame_is_not_drivable(tmp_path):

@@ -3,7 +3,7 @@
 Shared by the scenario sources, so that every format is resampled, typed, completed and routed in the same way.
 """
 
-from .completion import area_from_edges, area_from_lanes, infer_links, infer_neighbours, infer_widths
+from .completion import area_from_edges, area_from_lanes, infer_links, infer_neighbours, infer_widths, support
 from .compose import compose
 from .fingerprints import fingerprint
 from .heights import ground_from_points
@@ -33,5 +33,6 @@ __all__ = [
     "route_along",
     "route_length",
     "signals_at",
+    "support",
     "vehicle_of",
 ]

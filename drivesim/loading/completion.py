@@ -105,6 +105,20 @@ def infer_widths(lines: Sequence[np.ndarray], boundaries: Sequence[np.ndarray]) 
     return widths, known / len(lines)
 
 
+def support(lanes: Lanes, paths: Sequence[np.ndarray]) -> float:
+    """How well driven paths (n, 2+) bear lanes out: the share of the lanes' length that two or more of them ran along,
+    within half a lane and TURN. The confidence of lanes that were made from such paths."""
+    if not len(lanes):
+        return 0.0
+    place, normal, _ = _stations([lanes.center.line(i).double().numpy() for i in range(len(lanes))], 2.0)
+    yaw, count = np.arctan2(-normal[:, 0], normal[:, 1]), np.zeros(len(place), dtype=int)
+    for path in paths:
+        driven = _segments([path])
+        if len(driven.a):
+            count += nearest_segment(driven, np.ascontiguousarray(place), yaw, TURN, WIDTH / 2)[0] >= 0
+    return float((count >= 2).mean())
+
+
 def area_from_lanes(lanes: Lanes) -> BaseGeometry:
     """The union of all lanes' areas, hairline gaps closed."""
     areas = shapely.polygons([shapely.linearrings(ring.double().numpy()) for ring in lane_areas(lanes)])

@@ -11,6 +11,7 @@ from shapely.geometry.base import BaseGeometry
 from torch import Tensor
 
 from ..types import LaneKind, Lanes, Polylines
+from .completion import infer_neighbours
 from .paths import runs, smooth, span
 
 
@@ -72,7 +73,8 @@ def _split_at_links(lines: list[np.ndarray], links: list[tuple[int, int]], width
         target = first[b].get(at if old == b else 0)
         if source is not None and target is not None:
             successors.append((source, target))
-    return make_lanes(pieces, [width] * len(pieces), successors=successors)
+    beside, _ = infer_neighbours(pieces, [width] * len(pieces))
+    return make_lanes(pieces, [width] * len(pieces), successors=successors, neighbours=beside)
 
 
 def make_lanes(

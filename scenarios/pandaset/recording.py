@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from drivesim.errors import InputError
 from drivesim.files import read_bytes
 from drivesim.restricted_pickle import read_frame
+from drivesim.types import Place
 
 EGO_FROM_POSE = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 """Rotation from PandaSet's x right, y forward to x forward, y left."""
@@ -98,6 +99,21 @@ def read_json(path: Path) -> Any:
         return json.loads(read_bytes(path, 2**27))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON ({error}); download it again") from None
+
+
+def read_place(path: Path) -> Place:
+    """Where the first frame was taken, by `meta/gps.json`; unknown where it is missing or no place on earth."""
+    if not path.is_file():
+        return Place()
+    try:
+        first = read_json(path)[0]
+        latitude, longitude = float(first["lat"]), float(first["long"])
+    except (LookupError, TypeError, ValueError):
+        raise InputError(f"{path}: its first row has no lat and long; download it again or delete it") from None
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return Place()
+    # the drives were made in two places: San Francisco, and El Camino Real south of it
+    return Place("san-francisco" if latitude > 37.68 else "el-camino-real", latitude, longitude)
 
 
 def numbered(folder: Path, *suffixes: str) -> dict[int, Path]:

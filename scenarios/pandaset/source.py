@@ -13,7 +13,7 @@ from torch import Tensor
 
 from drivesim import rigs
 from drivesim.errors import InputError, NotDrivable
-from drivesim.loading import Track, assemble, command_of, fingerprint, route_along
+from drivesim.loading import Track, assemble, check, command_of, fingerprint, route_along
 from drivesim.types import (
     DT,
     Briefing,
@@ -30,7 +30,7 @@ from drivesim.types import (
 
 from .cameras import read_cameras
 from .cuboids import FORWARD, read_tracks
-from .recording import EGO_FROM_POSE, LIDAR, Poses, numbered, read_poses, read_sweep
+from .recording import EGO_FROM_POSE, LIDAR, Poses, numbered, read_place, read_poses, read_sweep
 from .street import Street, read_street
 
 VEHICLE = Vehicle()
@@ -93,20 +93,22 @@ class PandaSet:
         log = assemble([_ego(world_from_ego), *others], steps)
         seen = log.valid.any(0)
         log, names = log[:, seen], ["ego", *(t.id for t in others)]
-        map, scenery = street.build(log, origin, world_from_ego[:, :3, 3])
+        map, scenery, inferred = street.build(log, origin, world_from_ego[:, :3, 3])
         cameras, images = read_cameras(folder / "camera", poses, street.axle, start, origin)
         route = route_along(map, log.xy[:, 0].double().numpy(), yaw=float(log.yaw[0, 0]))
         begin = min(START, (steps - 1) // 2)
         views = [c.resized(self.width, self.height) for c in cameras]
         views = views or list(rigs.rig("pandaset", self.width, self.height))
         briefing = Briefing(route, command_of(route, log.xy[begin, 0]), VEHICLE, tuple(views))
-        return Scenario(
+        return check(Scenario(
             id=id, source="pandaset", fingerprint=self.fingerprint(id),
             scene=Scene(map, scenery, Signals.none(), briefing),
             log=log, track_ids=tuple(n for n, s in zip(names, seen.tolist(), strict=True) if s), start=begin,
             sensors=SensorLog(images, _sweeps(folder, poses, start, origin)),
-            origin=torch.from_numpy(origin), licence=LICENCE, tags=_tags(street, cameras, images, len(poses.time)),
-        )  # fmt: skip
+            origin=torch.from_numpy(origin), licence=LICENCE, tags=_tags(street, cameras),
+            place=read_place(folder / "meta" / "gps.json"), inferred=inferred,
+            problems=_missing(images, len(poses.time)),
+        ))  # fmt: skip
 
     def _sequences(self) -> dict[str, Path]:
         if not self.root:
@@ -174,14 +176,16 @@ def _shifted_sweep(path: Path, origin: np.ndarray) -> Tensor:
     return torch.from_numpy(xyz - origin.astype(np.float32))
 
 
-def _tags(
-    street: Street, cameras: list[Camera], images: Mapping[str, Sequence[RecordedImage]], frames: int
-) -> tuple[str, ...]:
-    photos, wanted = sum(map(len, images.values())), frames * max(len(images), 1)
+def _tags(street: Street, cameras: list[Camera]) -> tuple[str, ...]:
     return (
         "real",
         f"cameras:{'own' if cameras else 'pandaset preset'}",
-        f"photos:{photos}" + (f" of {wanted}" if photos < wanted else ""),
         f"sweeps:{street.sweeps}",
         f"lanes:{street.lanes_from}",
     )
+
+
+def _missing(images: Mapping[str, Sequence[RecordedImage]], frames: int) -> tuple[str, ...]:
+    """Cameras that have photos, but not one a frame."""
+    short = {name: len(log) for name, log in sorted(images.items()) if 0 < len(log) < frames}
+    return tuple(f"{name} has photos of {count} of {frames} frames" for name, count in short.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from drivesim.geometry import box_corners
 from drivesim.lidar.ground import Cloud, Grid, Surface, drivable_area, ground_height
 from drivesim.lidar.lines import paint_kinds, painted_lines
 from drivesim.lidar.scenery import scenery_of
-from drivesim.loading import Track, lanes_from_paths, rings
+from drivesim.loading import Track, lanes_from_paths, rings, support
 from drivesim.types import VEHICLES, Agents, Map, Marking, Polylines, Scenery, is_kind
 
 from .cuboids import FORWARD
@@ -45,8 +46,12 @@ class Street:
     def lanes_from(self) -> str:
         return "lines" if len(self.lines) > 1 else "traffic"
 
-    def build(self, log: Agents, origin: np.ndarray, ego: np.ndarray) -> tuple[Map, Scenery]:
-        """Map and scenery in the project's world: shifted by `origin` (3,). ego: poses (T, 3) of its rear axle."""
+    def build(self, log: Agents, origin: np.ndarray, ego: np.ndarray) -> tuple[Map, Scenery, dict[str, float]]:
+        """Map and scenery in the project's world: shifted by `origin` (3,). ego: poses (T, 3) of its rear axle.
+
+        All of the map is worked out; the dict says with what confidence: lanes by the traffic that bears them out, the
+        area by the share of it that the lidar saw as road.
+        """
         cloud = Cloud(self.cloud.xyz - origin.astype(np.float32), self.cloud.surface)
         lines = [line - origin for line in self.lines]
         ground = ground_height(cloud, ego)
@@ -60,7 +65,9 @@ class Street:
             paint, kinds = lines, [int(Marking.DASHED_WHITE)] * len(lines)
         markings = Polylines.of([torch.from_numpy(line) for line in paint], kinds, dims=3)
         map = Map(lanes, rings(area), Polylines.of([]), markings, ground)
-        return map, scenery_of(cloud, ground, area, ego[:, :2])
+        seen = cloud.of(Surface.ROAD, Surface.MARKING, Surface.UNKNOWN)
+        sure = {"lanes": support(lanes, paths), "drivable area": _seen(area, seen), "ground": float(len(seen) > 0)}
+        return map, scenery_of(cloud, ground, area, ego[:, :2]), sure
 
 
 def read_street(folder: Path, lines: Path, poses: Poses, tracks: Sequence[Track], start: float) -> Street:
@@ -165,6 +172,20 @@ def _swept(log: Agents) -> shapely.Geometry:
     corners = box_corners(log.xy[:, 0], log.yaw[:, 0], log.size[:, 0]).double().numpy()
     pairs = np.concatenate([corners[:-1], corners[1:]], axis=1)
     return shapely.union_all([shapely.MultiPoint(pair).convex_hull for pair in pairs])
+
+
+def _seen(area: shapely.Geometry, points: np.ndarray) -> float:
+    """Share of an area's square metres that hold a point (n, 3)."""
+    if area.is_empty:
+        return 0.0
+    x0, y0, x1, y1 = (math.floor(v) for v in area.bounds)
+    x, y = np.meshgrid(np.arange(x0, x1 + 1) + 0.5, np.arange(y0, y1 + 1) + 0.5)
+    inside = shapely.contains_xy(area, x, y)
+    cells = np.floor(points[:, :2] - [x0, y0]).astype(int)
+    cells = cells[((cells >= 0) & (cells < x.shape[::-1])).all(1)]
+    hit = np.zeros(x.shape, bool)
+    hit[cells[:, 1], cells[:, 0]] = True
+    return float((hit & inside).sum() / max(inside.sum(), 1))
 
 
 def _between(lines: Sequence[np.ndarray], paths: Sequence[np.ndarray]) -> list[np.ndarray]:
