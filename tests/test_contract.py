@@ -1,25 +1,34 @@
 """One contract over every plug-in that has a yaml: add a yaml and it is tested."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from drivesim import parts
 from drivesim.config import part, source
 from drivesim.control.trajectory import anchor
+from drivesim.geometry import wrap_angle
+from drivesim.loading import check
 from drivesim.simulator import simulate, start_state
-from drivesim.types import Action, Frame, Plan, Provenance, Scenario, Score
+from drivesim.types import DT, VEHICLES, Action, Frame, Plan, Provenance, Scenario, Score, is_kind
 
+from .roots import ROOTS, write_root
 from .worlds import scenario as world
 from .worlds import track
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-ROOTS = {
-    "pandaset": SHARED / "pandaset",
-    "argoverse2": SHARED / "argoverse2" / "sensor" / "val",
-    "nuscenes": SHARED / "nuscenes",
-}
+WRITTEN = {"converted", "nuplan"}
+"""Formats of which no log is at hand: the test writes one."""
+
+
+@pytest.fixture(scope="module", params=parts.choices("scenarios"))
+def format(request, tmp_path_factory):
+    """Name of a source and a root for it, None for the one that needs none."""
+    name = request.param
+    if name in WRITTEN:
+        return name, write_root(name, tmp_path_factory.mktemp(name))
+    root = ROOTS.get(name)
+    if root is not None and not root.exists():
+        pytest.skip(f"{root.relative_to(root.parents[1])} is not here")
+    return name, root
 
 
 def driven():
@@ -31,11 +40,8 @@ def town():
     return source("synthetic").load(source("synthetic").ids()[0])
 
 
-@pytest.mark.parametrize("name", parts.choices("scenarios"))
-def test_scenario_source(name):
-    root = ROOTS.get(name)
-    if root is not None and not root.exists():
-        pytest.skip(f"{root.relative_to(SHARED.parent)} is not here")
+def test_scenario_source(format):
+    name, root = format
     reader = source(name, root)
     ids = reader.ids()
     assert ids == sorted(set(ids)) and ids
@@ -43,21 +49,43 @@ def test_scenario_source(name):
     id = next(i for i in ids if i not in left_out)
     s = reader.load(id)
     assert isinstance(s, Scenario) and s.id == id and s.fingerprint == reader.fingerprint(id)
-    assert s.licence and 0 <= s.start < s.steps - 1
+    assert check(s) is s and s.licence
+    assert len(set(s.track_ids)) == len(s.track_ids), "every track has a name of its own"
     log = s.log
-    assert log.xy.shape == (*log.valid.shape, 2) and len(s.track_ids) == log.valid.shape[1]
-    assert bool(log.valid[:, 0].all()), "the ego is there at every step"
     for field in ("xy", "z", "yaw", "pitch", "roll", "velocity"):
-        values = getattr(log, field)
-        assert bool(values[log.valid].isfinite().all()), f"{field} of a valid agent is not a number"
-        assert bool(values[~log.valid].isnan().all()), f"{field} of an absent agent is a number"
-    assert bool((log.size[log.valid] > 0).all())
+        assert bool(getattr(log, field)[~log.valid].isnan().all()), f"{field} of an absent agent is a number"
     first = s.scene.briefing.vehicle.world_from_ego(log[0, 0].to(torch.float64))[:3, 3]
     assert float(first.abs().max()) < 0.05, "the world's origin is the ego's first pose"
     assert float(s.scene.briefing.route.diff(dim=0).norm(dim=-1).sum()) > 20
     assert len(s.scene.briefing.cameras) > 0
+    assert all(0 <= sure <= 1 for sure in s.inferred.values())
     again = source(name, root).load(id)
     assert torch.equal(again.log.xy.nan_to_num(-9), log.xy.nan_to_num(-9))
+
+
+def test_headings_and_velocities_are_those_of_the_motion(format):
+    """One convention for all: what moves forward heads where it goes, and its velocity is its displacement."""
+    name, root = format
+    reader = source(name, root)
+    left_out = reader.undrivable() if hasattr(reader, "undrivable") else {}
+    log = reader.load(next(i for i in reader.ids() if i not in left_out)).log
+    step = log.xy[1:] - log.xy[:-1]
+    speed = step.norm(dim=-1) / DT
+    moving = log.valid[1:] & log.valid[:-1] & (speed > 3) & is_kind(log.kind[1:], VEHICLES)
+    assert int(moving.sum()) > 10
+    turn = wrap_angle(torch.atan2(step[..., 1], step[..., 0]) - log.yaw[1:])[moving].abs()
+    assert float(turn.median()) < 0.05 and float((turn > 0.5).float().mean()) < 0.02
+    off = (log.velocity[1:] - step / DT)[moving].norm(dim=-1)
+    assert float(off.median()) < 0.5
+
+
+def test_a_root_is_recognized_by_its_own_source_alone(format, tmp_path):
+    name, root = format
+    for other in parts.choices("scenarios"):
+        recognizes = parts.locate(parts.read("scenarios", other)["_target_"]).recognizes
+        assert recognizes(tmp_path) is False, f"{other} sees itself in an empty folder"
+        if root is not None:
+            assert recognizes(root) is (other == name), f"{other} about a root of {name}"
 
 
 @pytest.mark.parametrize("name", [n for n in parts.choices("planner") if n != "custom"])

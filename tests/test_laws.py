@@ -1,7 +1,5 @@
 """Laws of the whole: on the synthetic town and on every real log that is here."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -15,20 +13,14 @@ from drivesim.simulator import simulate, start_state
 from drivesim.types import Semantic
 from planners.expert import Expert
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-LOGS = {
-    "synthetic": None,
-    "pandaset": SHARED / "pandaset",
-    "argoverse2": SHARED / "argoverse2" / "sensor" / "val",
-    "nuscenes": SHARED / "nuscenes",
-}
+from .roots import ROOTS
 
 
-@pytest.fixture(scope="module", params=LOGS)
+@pytest.fixture(scope="module", params=["synthetic", *ROOTS])
 def scenario(request):
-    root = LOGS[request.param]
+    root = ROOTS.get(request.param)
     if root is not None and not root.exists():
-        pytest.skip(f"{root.relative_to(SHARED.parent)} is not here")
+        pytest.skip(f"{root.relative_to(root.parents[1])} is not here")
     reader = source(request.param, root)
     left_out = reader.undrivable() if hasattr(reader, "undrivable") else {}
     return reader.load(next(id for id in reader.ids() if id not in left_out))
