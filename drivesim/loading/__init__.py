@@ -9,6 +9,7 @@ from .fingerprints import fingerprint
 from .heights import ground_from_points
 from .lamps import signals_at
 from .lanes import lanes_from_paths, make_lanes, rings
+from .paths import measured, resample
 from .route import command_of, route_along, route_length
 from .sanity import check
 from .tracks import Track, assemble
@@ -29,6 +30,8 @@ __all__ = [
     "infer_widths",
     "lanes_from_paths",
     "make_lanes",
+    "measured",
+    "resample",
     "rings",
     "route_along",
     "route_length",

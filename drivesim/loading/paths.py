@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from ..errors import InputError
+
+LONGEST = 2e5
+"""Of any line of a log [m]: the drives of the field are at most some tens of kilometres."""
+
 
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:
     """Inclusive (first, last) of each run of True."""
@@ -22,7 +27,7 @@ def smooth(path: np.ndarray, spacing: float) -> np.ndarray:
     if len(kept) < 2:
         return kept
     s = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(kept[:, :2], axis=0).T))])
-    grid = np.linspace(0, s[-1], max(int(round(s[-1] / spacing)), 1) + 1)
+    grid = np.linspace(0, s[-1], max(int(round(measured(s[-1]) / spacing)), 1) + 1)
     line = np.column_stack([np.interp(grid, s, kept[:, i]) for i in range(kept.shape[1])])
     if len(line) > 3:
         inner = gaussian_filter1d(line, 1.5, axis=0, mode="nearest")
@@ -41,5 +46,12 @@ def unit(v: np.ndarray) -> np.ndarray:
 def resample(path: np.ndarray, spacing: float) -> np.ndarray:
     """Points (n, k), at least two, about every `spacing` metres along a path as it is."""
     s = np.concatenate([[0], np.hypot(*np.diff(path[:, :2], axis=0).T).cumsum()])
-    grid = np.linspace(0, s[-1], max(int(np.ceil(s[-1] / spacing)), 1) + 1)
+    grid = np.linspace(0, s[-1], max(int(np.ceil(measured(s[-1]) / spacing)), 1) + 1)
     return np.column_stack([np.interp(grid, s, path[:, i]) for i in range(path.shape[1])])
+
+
+def measured(length: float) -> float:
+    """The length of a line [m]; InputError if it is none that a road has: it would be cut into too many pieces."""
+    if not length <= LONGEST:
+        raise InputError(f"a line is {length:.3g} m long; the log is damaged")
+    return float(length)
