@@ -54,7 +54,7 @@ class Converted:
         if root.is_file() and root.name.endswith(scenario_file.SUFFIX):
             return {_stem(root.name): root}
         if not root.is_dir():
-            raise InputError(f"{root}: no such folder, and no *{scenario_file.SUFFIX}; scenarios.root is where `drivesim convert` wrote")
+            raise InputError(f"{root}: no such folder and no *{scenario_file.SUFFIX}; `drivesim convert` writes them")
         paths = sorted(root.rglob(f"*{scenario_file.SUFFIX}"))
         files = {"__".join([*p.relative_to(root).parts[:-1], _stem(p.name)]): p for p in paths if p.name[0] != "."}
         if not files:
