@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -22,6 +21,7 @@ from .geometry import rotate, to_frame, wrap_angle
 from .loading import command_of
 from .memory.history import History
 from .protocols import AgentBehavior, Controller, Planner, WorldGenerator
+from .threads import one_thread
 from .types import (
     Body,
     Camera,
@@ -45,17 +45,6 @@ Watch = Callable[[int, State, Frames, Plan | None, float], None]
 
 PAST = 20
 """Steps of its own past that the planner gets: 2 s, as nuPlan's history buffer holds."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One torch thread within the block: small tensors gain nothing from more, and sums depend on their number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @one_thread()

@@ -12,7 +12,7 @@ CORE = sorted((ROOT / "drivesim").rglob("*.py"))
 PLUGINS = ("scenarios", "planners", "metrics")
 
 ORDER = [
-    {"errors", "struct", "versions"},
+    {"errors", "struct", "threads", "versions"},
     {"files", "parquet"},
     {"geometry", "parts", "restricted_pickle"},
     {"types"},
@@ -32,6 +32,7 @@ ORDER = [
     {"check", "work"},
     {"config", "manual", "doctor"},
     {"run"},
+    {"commands"},
     {"cli"},
 ]
 """Rooms from the ground up; a room imports rooms of lower floors, and of its own floor only where INSIDE says so."""

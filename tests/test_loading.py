@@ -4,6 +4,7 @@ import torch
 
 from drivesim.errors import InputError
 from drivesim.loading import Track, assemble, command_of, fingerprint, route_along
+from drivesim.loading.tracks import slopes
 from drivesim.types import Command, Kind
 
 from .worlds import straight_road
@@ -80,3 +81,17 @@ def test_fingerprint_sees_content_names_and_options(tmp_path):
     assert len(prints) == 4
     a.write_bytes(b"3")
     assert fingerprint([a, b]) not in prints
+
+
+def test_slopes_are_those_of_scipys_filter_and_exact_for_parabolas():
+    from scipy.signal import savgol_filter
+
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    for n in (3, 4, 5, 8, 9, 10, 40):
+        width = 2 * min(4, (n - 1) // 2) + 1
+        assert np.allclose(
+            slopes(x[:n], 0.1), savgol_filter(x[:n], width, 2, deriv=1, delta=0.1, axis=0, mode="interp")
+        )
+    t = np.arange(20) * 0.1
+    assert np.allclose(slopes((3 * t**2 - t)[:, None], 0.1)[:, 0], 6 * t - 1)
+    assert np.allclose(slopes(np.array([[0.0], [1.0]]), 0.1), 10.0) and np.allclose(slopes(np.ones((1, 2)), 0.1), 0.0)

@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from ..kernels import SegmentGrid, first_hits, nearest_segment
 from ..roadmap import lane_areas
 from ..types import Lanes
-from .paths import resample
+from .paths import resample, resample_all
 
 Link = tuple[int, int]
 Beside = tuple[int, int, int]
@@ -60,9 +60,9 @@ def infer_neighbours(lines: Sequence[np.ndarray], widths: Sequence[float]) -> tu
     """
     if not lines:
         return [], 0.0
-    parts = [resample(x[:, :2], 2.0) for x in lines]
-    owner = np.repeat(np.arange(len(parts)), [len(x) - 1 for x in parts])
-    a, b = np.concatenate([x[:-1] for x in parts]), np.concatenate([x[1:] for x in parts])
+    points, lane = resample_all([x[:, :2] for x in lines], 2.0)
+    inner = lane[1:] == lane[:-1]
+    a, b, owner = points[:-1][inner], points[1:][inner], lane[1:][inner]
     along = (b - a) / np.maximum(np.linalg.norm(b - a, axis=1, keepdims=True), 1e-9)
     middle, yaw = (a + b) / 2, np.arctan2(along[:, 1], along[:, 0])
     width = np.asarray(widths, dtype=np.float64)[owner]
@@ -92,17 +92,17 @@ def infer_widths(lines: Sequence[np.ndarray], boundaries: Sequence[np.ndarray]) 
     if not lines or not len(edges.a):
         return np.full(len(lines), WIDTH), 0.0
     reach = WIDEST / 2 + 0.5
-    widths, known = np.full(len(lines), WIDTH), 0
     place, normal, owner = _stations(lines, 4.0)
-    sides = [first_hits(edges, place, place + side * reach * normal) * reach for side in (1, -1)]
-    for lane in range(len(lines)):
-        mine = owner == lane
-        halves = [np.median(x) for x in (side[mine] for side in sides) for x in [x[np.isfinite(x)]] if len(x)]
-        halves = [x for x in halves if x > NARROWEST / 4]
-        if halves:
-            known += 1
-            widths[lane] = np.clip(2 * np.mean(halves), NARROWEST, WIDEST)
-    return widths, known / len(lines)
+    halves = np.array(
+        [
+            _medians(first_hits(edges, place, place + side * reach * normal) * reach, owner, len(lines))
+            for side in (1, -1)
+        ]
+    )
+    halves[halves < NARROWEST / 4] = np.nan  # a line that runs along the lane's middle bounds nothing
+    known = np.isfinite(halves).any(0)
+    mean = np.where(np.isfinite(halves), halves, 0).sum(0) / np.maximum(np.isfinite(halves).sum(0), 1)
+    return np.where(known, np.clip(2 * mean, NARROWEST, WIDEST), WIDTH), float(known.mean())
 
 
 def support(lanes: Lanes, paths: Sequence[np.ndarray]) -> float:
@@ -142,13 +142,11 @@ def area_from_edges(edges: Sequence[np.ndarray], lanes: Lanes) -> tuple[BaseGeom
         hit = first_hits(kerbs, place, place + side * KERB * normal) * KERB
         hit = np.where(np.isfinite(hit), np.maximum(hit, 0.5), half)
         rims.append(place + side * hit[:, None] * normal)
-    strips = []
-    for lane in range(len(lines)):
-        mine = np.flatnonzero(owner == lane)
-        ring = np.concatenate([rims[0][mine], rims[1][mine][::-1]])
-        strips.append(shapely.polygons(ring))
-    area = shapely.union_all(shapely.make_valid(shapely.simplify(np.array(strips), 0.05)))
-    area = _without_pretended_islands(_closed(area), kerbs)
+    ring = np.lexsort((np.concatenate([np.arange(len(place)), -np.arange(len(place))]), np.repeat([0, 1], len(place)),
+                       np.concatenate([owner, owner])))  # fmt: skip
+    strips = shapely.polygons(shapely.linearrings(np.concatenate(rims)[ring], indices=np.repeat(owner, 2)))
+    area = _closed(shapely.union_all(shapely.make_valid(shapely.simplify(strips, 0.05))))
+    area = _without_pretended_islands(area, kerbs)
     return area, _share_along(shapely.get_parts(shapely.boundary(area)), kerbs)
 
 
@@ -180,20 +178,35 @@ def _heading(step: np.ndarray) -> np.ndarray:
 
 
 def _segments(lines: Sequence[np.ndarray]) -> SegmentGrid:
-    """Of polylines (n, 2+), straightened to 5 cm: logs hold a point every half metre."""
+    """Of polylines (n, 2+)."""
     flat = [np.asarray(x, dtype=np.float64)[:, :2] for x in lines if len(x) > 1]
     if not flat:
         return SegmentGrid.of(np.zeros((0, 2)), np.zeros((0, 2)))
-    flat = [
-        shapely.get_coordinates(x) for x in shapely.simplify(np.array([shapely.linestrings(x) for x in flat]), 0.05)
-    ]
-    return SegmentGrid.of(np.concatenate([x[:-1] for x in flat]), np.concatenate([x[1:] for x in flat]))
+    points = np.concatenate(flat)
+    inner = np.ones(len(points) - 1, bool)
+    inner[np.cumsum([len(x) for x in flat])[:-1] - 1] = False  # from one line's end to the next one's start
+    return SegmentGrid.of(points[:-1][inner], points[1:][inner])
 
 
 def _stations(lines: Sequence[np.ndarray], spacing: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (n, 2) along all lanes, the normals there (n, 2), left positive, and the lanes (n,)."""
-    parts = [resample(x[:, :2], spacing) for x in lines]
-    along = np.concatenate([np.gradient(x, axis=0) for x in parts])
+    place, owner = resample_all([x[:, :2] for x in lines], spacing)
+    first = np.concatenate([[True], owner[1:] != owner[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    index = np.arange(len(place))
+    along = place[np.where(last, index, index + 1)] - place[np.where(first, index, index - 1)]
     along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    owner = np.repeat(np.arange(len(parts)), [len(x) for x in parts])
-    return np.concatenate(parts), np.column_stack([-along[:, 1], along[:, 0]]), owner
+    return place, np.column_stack([-along[:, 1], along[:, 0]]), owner
+
+
+def _medians(values: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+    """Median (count,) of the finite values (n,) of each owner (n,), NaN where it has none."""
+    known = np.isfinite(values)
+    values, owner = values[known], owner[known]
+    order = np.lexsort((values, owner))
+    sizes = np.bincount(owner, minlength=count)
+    start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    out, some = np.full(count, np.nan), sizes > 0
+    low, high = start + (sizes - 1) // 2, start + sizes // 2
+    out[some] = (values[order][low[some]] + values[order][high[some]]) / 2
+    return out

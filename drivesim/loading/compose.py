@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError, NotDrivable
+from ..threads import one_thread
 from ..types import DT, Briefing, Camera, Goal, Map, Place, Scenario, Scene, Scenery, SensorLog, Signals, Vehicle
 from .route import command_of, route_along
 from .sanity import FARTHEST, FASTEST, check
@@ -18,6 +19,7 @@ SHORTEST = 1.0
 """Seconds that must be left to drive after `start`."""
 
 
+@one_thread()
 def compose(
     *,
     id: str,
@@ -56,8 +58,9 @@ def compose(
     agents = assemble(tracks, steps, max_gap=max_gap)
     slow = agents.velocity.norm(dim=-1).nan_to_num(0).amax(0) <= FASTEST
     slow[0] = True
-    left_out += [f"track {tracks[i].id} left out: it jumps" for i in (~slow).nonzero()[:, 0].tolist()]
-    tracks, agents = [tracks[i] for i in slow.nonzero()[:, 0].tolist()], agents[:, slow]
+    if not bool(slow.all()):
+        left_out += [f"track {tracks[i].id} left out: it jumps" for i in (~slow).nonzero()[:, 0].tolist()]
+        tracks, agents = [tracks[i] for i in slow.nonzero()[:, 0].tolist()], agents[:, slow]
     if not bool(agents.valid[:, 0].all()):
         gap = int((~agents.valid[:, 0]).nonzero()[0])
         raise InputError(f"{id}: the ego {tracks[0].id} is not there at {gap * DT:.1f} s")

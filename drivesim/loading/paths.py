@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
@@ -50,8 +52,24 @@ def resample(path: np.ndarray, spacing: float) -> np.ndarray:
     return np.column_stack([np.interp(grid, s, path[:, i]) for i in range(path.shape[1])])
 
 
-def measured(length: float) -> float:
+def resample_all(paths: Sequence[np.ndarray], spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """`resample` of many paths (n_i, k) at once: all points (m, k), path by path, and the path of each (m,)."""
+    sizes = np.array([len(path) for path in paths])
+    points = np.concatenate(paths)
+    step = np.hypot(*np.diff(points[:, :2], axis=0).T)
+    step[np.cumsum(sizes)[:-1] - 1] = 1.0  # keeps the arc lengths of two paths apart
+    s = np.concatenate([[0.0], np.cumsum(step)])
+    first, last = s[np.cumsum(sizes) - sizes], s[np.cumsum(sizes) - 1]
+    measured(s[-1] if len(s) else 0.0, LONGEST * 100)
+    count = np.maximum(np.ceil((last - first) / spacing), 1).astype(int) + 1
+    place = np.repeat(np.arange(len(paths)), count)
+    share = (np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)) / (count[place] - 1)
+    at = first[place] + share * (last - first)[place]
+    return np.column_stack([np.interp(at, s, points[:, i]) for i in range(points.shape[1])]), place
+
+
+def measured(length: float, longest: float = LONGEST) -> float:
     """The length of a line [m]; InputError if it is none that a road has: it would be cut into too many pieces."""
-    if not length <= LONGEST:
+    if not length <= longest:
         raise InputError(f"a line is {length:.3g} m long; the log is damaged")
     return float(length)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..threads import one_thread
 from ..types import Agents, Map, Polylines, Scenario, Scenery, Signals
 
 FARTHEST = 1e5
@@ -17,6 +18,7 @@ FASTEST = 150.0
 """Of any agent [m/s]; the fastest road cars reach 130."""
 
 
+@one_thread()
 def check(scenario: Scenario) -> Scenario:
     """The scenario itself; InputError says what of it cannot be: numbers, shapes, indices."""
     for problem in _problems(scenario):

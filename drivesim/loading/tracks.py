@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
-from scipy.signal import savgol_filter
 
 from ..errors import InputError
 from ..types import DT, Agents, Kind
@@ -52,13 +52,12 @@ def assemble(tracks: Sequence[Track], steps: int, dt: float = DT, max_gap: float
     Raises InputError where a track has NaN, or times that do not increase.
     """
     columns = np.stack([_on_grid(track, np.arange(steps) * dt, max_gap) for track in tracks], 1)  # (T, A, 8) float64
-    poses, logged = torch.from_numpy(columns[..., :6]), torch.from_numpy(columns[..., 6:])
+    poses = torch.from_numpy(columns[..., :6])
     valid = torch.isfinite(poses).all(-1)
     size = torch.tensor(np.stack([t.size for t in tracks]), dtype=torch.float32).expand(steps, -1, -1)
     kind = torch.tensor([int(t.kind) for t in tracks]).expand(steps, -1)
     x, y, z, yaw, pitch, roll = poses.float().unbind(-1)
-    estimated = torch.from_numpy(_velocities(columns[..., :2], dt))
-    velocity = torch.where(torch.isfinite(logged), logged, estimated).float()
+    velocity = torch.from_numpy(_velocities(columns, dt)).float()
     return Agents(torch.stack([x, y], -1), z, yaw, pitch, roll, velocity, size.clone(), kind.clone(), valid)
 
 
@@ -88,21 +87,36 @@ def _on_grid(track: Track, grid: np.ndarray, max_gap: float) -> np.ndarray:
     return out
 
 
-def _velocities(xy: np.ndarray, dt: float) -> np.ndarray:
-    """Smoothed slopes (T, A, 2) of each stretch of positions; zero where a stretch is one step, NaN where absent.
+def _velocities(columns: np.ndarray, dt: float) -> np.ndarray:
+    """Logged velocities (T, A, 2), and where an agent has none the smoothed slopes of each stretch of positions; zero
+    where a stretch is one step, NaN where the agent is absent.
 
     Raw differences would turn a centimetre of box jitter into 0.1 m/s and worse.
     """
-    out = np.full_like(xy, np.nan)
-    for agent in range(xy.shape[1]):
-        for first, last in runs(np.isfinite(xy[:, agent]).all(-1)):
-            out[first : last + 1, agent] = slopes(xy[first : last + 1, agent], dt)
+    there, out = np.isfinite(columns[..., :6]).all(-1), columns[..., 6:].copy()
+    unknown = there & ~np.isfinite(out).all(-1)
+    for agent in np.flatnonzero(unknown.any(0)):
+        for first, last in runs(there[:, agent]):
+            part = slice(first, last + 1)
+            estimated = slopes(columns[part, agent, :2], dt)
+            out[part, agent] = np.where(unknown[part, agent, None], estimated, out[part, agent])
+    out[~there] = np.nan
     return out
 
 
 def slopes(x: np.ndarray, dt: float, reach: float = 0.4) -> np.ndarray:
-    """Rates of change (n, k) of samples (n, k) every `dt`: parabolas fitted to what lies within `reach` seconds."""
+    """Rates of change (n, k) of samples (n, k) every `dt`: parabolas fitted to what lies within `reach` seconds (a
+    Savitzky-Golay filter whose first and last parabolas serve the ends)."""
     half = min(round(reach / dt), (len(x) - 1) // 2)
     if len(x) < 3:
         return np.repeat(np.diff(x, axis=0) / dt, 2, axis=0) if len(x) == 2 else np.zeros_like(x)
-    return savgol_filter(x, 2 * half + 1, 2, deriv=1, delta=dt, axis=0, mode="interp")
+    weights, width = _slope_weights(half), 2 * half + 1
+    inner = np.lib.stride_tricks.sliding_window_view(x, width, axis=0) @ weights[half]
+    return np.concatenate([weights[:half] @ x[:width], inner, weights[half + 1 :] @ x[-width:]]) / dt
+
+
+@cache
+def _slope_weights(half: int) -> np.ndarray:
+    """Row i: the slope at sample i - half of the parabola through 2 half + 1 samples, per sample."""
+    at = np.arange(-half, half + 1)[:, None]
+    return np.hstack([np.zeros_like(at), np.ones_like(at), 2 * at]) @ np.linalg.pinv(at ** np.arange(3))
