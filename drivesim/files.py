@@ -87,11 +87,13 @@ def open_sqlite(path: Path, seconds: float = 60.0) -> Iterator[sqlite3.Connectio
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
         connection.set_progress_handler(lambda: time.monotonic() > end, 100_000)
+        connection.text_factory = lambda text: text.decode(errors="replace")
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
         yield connection
-    except sqlite3.Error as error:
-        reason = "takes too long to read" if "interrupted" in str(error) else str(error)
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # sqlite quotes damaged names in its complaints
+        unreadable = "names in it are damaged" if isinstance(error, UnicodeDecodeError) else str(error)
+        reason = "takes too long to read" if "interrupted" in unreadable else unreadable
         raise InputError(f"{path}: cannot be read as a sqlite database ({reason}); download it again") from None
     finally:
         if connection:
