@@ -37,6 +37,26 @@ def read_frame(path: Path, limit: int = LIMIT) -> dict[str, np.ndarray]:
     return frame
 
 
+def dump(value: Any) -> bytes:
+    """A pickle of builtin values and numpy arrays that Python from 3.4 and numpy 1 and 2 read.
+
+    numpy 2 has moved the function by which arrays are pickled; here they are written as an empty `numpy.ndarray` and
+    its state, names that all versions share. Raises TypeError for anything else.
+    """
+    data = io.BytesIO()
+    _Writer(data, protocol=4).dump(value)
+    return data.getvalue()
+
+
+class _Writer(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        if value is np.ndarray or value is np.dtype or isinstance(value, np.dtype):
+            return NotImplemented
+        if type(value) is np.ndarray and not value.dtype.hasobject and value.dtype.names is None:
+            return np.ndarray, ((0,), "b1"), value.__reduce__()[2]
+        raise TypeError(f"{type(value).__name__} is no builtin value and no plain array")
+
+
 class Refused(Exception):
     """The pickle is damaged or asks for something that data does not need."""
 
@@ -54,11 +74,57 @@ def loads(data: bytes) -> Any:
         raise Refused(f"damaged pickle ({error or type(error).__name__})") from None
 
 
+DEEPEST, HEAVIEST = 100, 10_000_000
+"""Tuples within tuples, and items of a tuple with all its tuples: real ones nest three deep, over some thousands."""
+
+
 def _modest(data: bytes) -> None:
-    """Refuse memo indices beyond the number of opcodes: a few bytes could make the reader allocate gigabytes."""
+    """Refuse what makes few bytes cost the reader gigabytes, hours or its life, by following the program's stack.
+
+    Memo indices beyond the number of opcodes make it allocate that many. Tuples in a dict or set are hashed through and
+    through: nested a hundred thousand deep that ends the process, doubled forty times it never ends.
+    """
+    stack: list[tuple[int, int]] = []  # (items, depth) of tuples, _ATOM for everything else, _MARK
+    memo: dict[int, tuple[int, int]] = {}
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data), start=1):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > count:
-            raise Refused(f"damaged pickle (memo index {argument} after {count} opcodes)")
+        name = opcode.name
+        pops, marked, pushes = _EFFECTS[name]
+        taken = []
+        while marked and (top := stack.pop()) is not _MARK:
+            taken.append(top)
+        for _ in range(pops):
+            taken.append(stack.pop())
+        if name in _TUPLES:
+            weight = 1 + sum(x[0] for x in taken), 1 + max((x[1] for x in taken), default=0)
+            if weight[0] > HEAVIEST or weight[1] > DEEPEST:
+                raise Refused("damaged pickle (tuples nested beyond all reason)")
+            stack.append(weight)
+        elif name in _GETS:
+            stack.append(memo.get(int(argument), _ATOM))
+        elif name in _PUTS:
+            if int(argument) > count:
+                raise Refused(f"damaged pickle (memo index {argument} after {count} opcodes)")
+            memo[int(argument)] = stack[-1]
+        elif name == "MEMOIZE":
+            memo[len(memo)] = taken[0]
+            stack.append(taken[0])
+        elif pushes:
+            stack += [_MARK] if name == "MARK" else taken * 2 if name == "DUP" else [_ATOM] * pushes
+
+
+_ATOM, _MARK = (1, 0), (0, 0)
+_TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"}
+_GETS, _PUTS = {"GET", "BINGET", "LONG_BINGET"}, {"PUT", "BINPUT", "LONG_BINPUT"}
+
+
+def _effect(opcode: pickletools.OpcodeInfo) -> tuple[int, bool, int]:
+    """What an opcode takes off the stack (a number, below them all down to a mark) and how much it puts there."""
+    before = opcode.stack_before
+    marked = pickletools.markobject in before
+    return before.index(pickletools.markobject) if marked else len(before), marked, len(opcode.stack_after)
+
+
+_EFFECTS = {opcode.name: _effect(opcode) for opcode in pickletools.opcodes}
 
 
 class _Reader(pickle.Unpickler):
@@ -104,6 +170,9 @@ class _Array(_Sealed):
 
     values: np.ndarray = np.zeros(0)
     items: list | None = None  # of an object array, rebuilt later
+
+    def __init__(self, shape: Any = (0,), code: Any = "b1") -> None:
+        """What is empty until its state comes; `dump` writes arrays like this."""
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, data = state
@@ -155,6 +224,27 @@ class _Latin1(_Sealed):
 
     def __new__(cls, text: str, encoding: str = "latin1") -> Any:
         return text.encode("latin1")
+
+
+class _Set(_Sealed):
+    """builtins.set as protocols before 4 write it."""
+
+    def __new__(cls, items: list | tuple = ()) -> Any:
+        if not isinstance(items, list | tuple):
+            raise Refused("damaged pickle (a set of no list)")
+        return set(items)
+
+
+class _DefaultDict(_Sealed, dict):
+    """collections.defaultdict, which comes back as a dict: what makes its defaults is dropped."""
+
+    def __init__(self, default: Any = None) -> None:
+        if default is not None and not isinstance(default, _Default):
+            raise Refused("refused: the pickle wants a defaultdict of something that is no plain type")
+
+
+class _Default(_Sealed):
+    """The type that fills a defaultdict: cannot be called."""
 
 
 class _Slice(_Sealed):
@@ -248,6 +338,14 @@ _NUMPY_NAMES = {
 _OTHERS = {
     ("builtins", "slice"): _Slice,
     ("__builtin__", "slice"): _Slice,
+    ("builtins", "set"): _Set,
+    ("__builtin__", "set"): _Set,
+    ("collections", "defaultdict"): _DefaultDict,
+    **{
+        (module, name): _Default()
+        for module in ("builtins", "__builtin__")
+        for name in ("int", "long", "float", "list", "dict")
+    },
     ("_codecs", "encode"): _Latin1,
     ("pandas.core.frame", "DataFrame"): _Frame,
     ("pandas.core.internals.managers", "BlockManager"): _Manager,

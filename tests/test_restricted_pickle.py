@@ -1,15 +1,16 @@
 import gzip
 import os
 import pickle
+import pickletools
 import subprocess
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from drivesim.errors import InputError
-from drivesim.restricted_pickle import Refused, loads, read_frame, read_pickle
+from drivesim.restricted_pickle import Refused, dump, loads, read_frame, read_pickle
 
 from .frames import pickled_frame
 
@@ -178,3 +179,95 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_few_bytes_cannot_make_the_reader_allocate_gigabytes():
     with pytest.raises(Refused, match="memo index"):
         loads(b"K\x01r\x00\x00\x00\x08.")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 3, 4, 5])
+def test_sets_and_counters_come_back_as_plain_ones(protocol):
+    counts = defaultdict(int, a=2)
+    back = loads(pickle.dumps({"kinds": {"x", "y"}, "counts": counts, "lists": defaultdict(list)}, protocol))
+    assert back == {"kinds": {"x", "y"}, "counts": {"a": 2}, "lists": {}}
+    assert type(back["counts"]) is dict
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pickle.dumps(defaultdict(eval)),
+        b"cbuiltins\nint\nX\x01\x00\x00\x009\x85R.",  # the counter's type is no function here
+        b"cbuiltins\nint\n.",
+        b"ccollections\ndefaultdict\nX\x01\x00\x00\x00x\x85R.",
+        b"ccollections\ndefaultdict\n)R}X\x01\x00\x00\x00aK\x01sb.",  # gives it a state
+        b"cbuiltins\nset\nK\x05\x85R.",
+        b"cbuiltins\ngetattr\n.",
+        b"ccollections\nnamedtuple\n.",
+    ],
+)
+def test_counters_open_no_door(program):
+    with pytest.raises(Refused):
+        loads(program)
+
+
+TREE = {
+    "text": "\u00fc", "number": -3, "big": 2**80, "real": 0.1, "nothing": None, "yes": True, "raw": b"\0\xff",
+    "nested": [1, (2, {"a": {"b"}})], "set": {1, 2}, "empty": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        np.arange(6.0).reshape(2, 3).T,
+        np.zeros((0, 3)),
+        np.array([True, False]),
+        np.array(["ab", "c"]),
+        np.array(5),
+        np.arange(4, dtype=">i2")[::2],
+    ],
+)
+def test_what_is_dumped_loads_here_and_in_python(array):
+    data = dump({**TREE, "array": array})
+    for back in (loads(data), pickle.loads(data)):
+        assert np.array_equal(back["array"], array) and back["array"].dtype.newbyteorder(
+            "="
+        ) == array.dtype.newbyteorder("=")
+        assert {k: v for k, v in back.items() if k != "array"} == TREE
+    assert pickle.loads(data)["array"].flags.writeable
+
+
+def test_a_dump_names_nothing_that_some_numpy_lacks():
+    data = dump([np.zeros(3), np.zeros(2, np.int8), {"x"}])
+    names = [argument for op, argument, _ in pickletools.genops(data) if op.name == "SHORT_BINUNICODE"]
+    assert [n for n in names if "numpy" in n] == ["numpy"] and not [n for n in names if "_reconstruct" in n]
+    assert data[:2] == b"\x80\x04"
+
+
+@pytest.mark.parametrize(
+    "value", [Path("x"), np.float64(1), OrderedDict(), eval, Run(), np.array([{}]), np.zeros(2, "i4,f4"), 1 + 2j]
+)
+def test_only_plain_data_is_dumped(value):
+    with pytest.raises(TypeError, match="no builtin value"):
+        dump({"x": [value]})
+
+
+BOMBS = {
+    "doubled": b"\x80\x04K\x01\x85" + b"2\x86" * 60,
+    "doubled by memo": b"\x80\x04K\x01\x85\x94" + b"".join(b"h%ch%c\x86\x94" % (i, i) for i in range(60)),
+    "deep": b"\x80\x04)" + b"\x85" * 300_000,
+    "deep by marks": b"\x80\x04" + b"(" * 200_000 + b"t" * 200_000,
+    "frozen": b"\x80\x04(K\x01\x91" + b"\x85" * 300_000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_tuple_that_takes_forever_to_hash_is_refused(bomb):
+    program = BOMBS[bomb]
+    program = program[:2] + b"}" + program[2:] + b"K\x01s."
+    with pytest.raises(Refused, match="nested|damaged"):
+        loads(program)
+
+
+def test_tuples_as_data_writes_them_pass():
+    lines = {("a", (1, 2)): [tuple((float(i), 0.5) for i in range(20_000))], "b": {(1,), (2, (3, (4,)))}}
+    for protocol in (0, 1, 2, 4, 5):
+        assert loads(pickle.dumps(lines, protocol)) == lines
