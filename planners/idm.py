@@ -12,6 +12,7 @@ from drivesim.dynamics.following import (
 )
 from drivesim.dynamics.following import (
     SPACING,
+    STRAY,
     at,
     ease,
     lane_limits,
@@ -50,18 +51,27 @@ class IDM:
         self._route = uniform(briefing.route)[None]
         self._length = torch.tensor([SPACING * (self._route.shape[1] - 1)])
         self._limit: Tensor | None = None
+        self._s: Tensor | None = None  # where on the route the last plan was made
 
     def plan(self, observation: Observation) -> Plan:
         world = observation.world
         assert world is not None
         if self._limit is None:
             self._limit, self._stop = self._rules(world)
-        s, _ = locate(self._route, world.agents.xy[:1])
+        s = self._progress(world.agents.xy[:1])
         speed = observation.ego.velocity[-1:, 0].clamp_min(0)
         gap, leader = self._obstacle(world, s, speed)
         travel = self._roll_out(s, speed, gap, leader) - s
         poses = self._poses(world.ego_pose, travel, float(speed))
         return Plan(poses, torch.arange(1, len(poses) + 1) * self._dt)
+
+    def _progress(self, xy: Tensor) -> Tensor:
+        """Arc length (1,) of the box centre. A route that crosses itself is followed in order, from its start on."""
+        if self._s is None:
+            place, lateral = locate(self._route, xy, torch.tensor([STRAY]))
+            self._s = place if abs(float(lateral[0])) < 5.0 else locate(self._route, xy)[0]
+        self._s, _ = locate(self._route, xy, self._s)
+        return self._s
 
     def _rules(self, world: Privileged) -> tuple[Tensor, Tensor]:
         """Allowed speed (1, P) and stop lines (1, S) along the route."""
@@ -99,7 +109,7 @@ class IDM:
 
         The present offset and slope ease out over the `settle` time along a cubic.
         """
-        s, lateral = locate(self._route, pose[None, :2])
+        s, lateral = locate(self._route, pose[None, :2], self._s)
         _, here = at(self._route, self._length, s[:, None])
         slope = torch.tan(wrap_angle(pose[2] - here[0, 0]).clamp(-1.2, 1.2))
         xy, yaw = at(self._route, self._length, (s + travel)[None])

@@ -159,3 +159,16 @@ def test_variation_is_drawn_from_the_seed():
     s = scenario(track((-20, 3.5)), track((0, 0), speed=8), track((40, 0), speed=9))
     drive = lambda seed: simulate(s, ConstantVelocity(), behavior=IDMTraffic(), seed=seed).agents.xy[-1]  # noqa: E731
     assert torch.equal(drive(1), drive(1)) and not torch.equal(drive(1), drive(2))
+
+
+def test_a_route_that_crosses_itself_is_followed_in_order():
+    """A figure of eight: at the crossing both branches are equally near, and `near` says which one is meant."""
+    angle = torch.linspace(0, 2 * torch.pi, 400)
+    eight = uniform(torch.stack([60 * torch.sin(angle), 30 * torch.sin(2 * angle)], -1))[None]
+    middle = torch.zeros(1, 2)
+    half = eight.shape[1] / 2
+    first, _ = locate(eight, middle, torch.tensor([5.0]))
+    second, _ = locate(eight, middle, torch.tensor([half + 6.0]))
+    assert abs(float(first)) < 1.0 and abs(float(second) - half) < 1.5
+    beyond, _ = locate(eight, eight[:, -1] + 30 * (eight[:, -1] - eight[:, -2]), torch.tensor([eight.shape[1] + 25.0]))
+    assert float(beyond) > eight.shape[1] + 20  # past the end the route goes straight on

@@ -15,6 +15,9 @@ from drivesim.types import WALKERS, Agents, Lanes, Light, Signals, is_kind
 SPACING = 1.0
 """Of the points of a route [m]."""
 
+STRAY = 20.0
+"""How far along its route a body may be from where it was expected [m]."""
+
 
 @dataclass(frozen=True)
 class IDM:
@@ -58,10 +61,11 @@ def uniform(line: Tensor) -> Tensor:
     return along_polyline(line, s)[0]
 
 
-def locate(points: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
+def locate(points: Tensor, xy: Tensor, near: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Arc length s (A,) and lateral offset (A,), left positive, of points (A, 2), each on its own route (A, P, 2).
 
-    Routes go straight on beyond both ends: s may be negative or more than the length.
+    Routes go straight on beyond both ends: s may be negative or more than the length. With `near` (A,) only what lies
+    within STRAY metres of these arc lengths counts: a route may cross itself, or come by a second time.
     """
     step = points[:, 1:] - points[:, :-1]
     relative = xy[:, None] - points[:, :-1]
@@ -69,6 +73,10 @@ def locate(points: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
     place = (relative * step).sum(-1) / length.square().clamp_min(1e-9)
     distance = (relative - place.clamp(0, 1)[..., None] * step).square().sum(-1).nan_to_num(torch.inf)
     last = ((length > 1e-6).sum(1, keepdim=True) - 1).clamp_min(0)  # what follows is padding
+    if near is not None:
+        along = SPACING * torch.arange(distance.shape[1])
+        close = (along - torch.minimum(near, SPACING * last[:, 0])[:, None]).abs() <= STRAY
+        distance = torch.where(close, distance, torch.inf)
     best = torch.minimum(distance.argmin(-1, keepdim=True), last)
     pick = lambda x: x.gather(1, best)[:, 0]  # noqa: E731
     low = torch.where(best == 0, -torch.inf, 0.0)[:, 0]
