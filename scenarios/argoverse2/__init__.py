@@ -1,4 +1,4 @@
-"""Argoverse 2 sensor logs (https://argoverse.github.io/user-guide/datasets/sensor.html), read with pyarrow alone."""
+"""Argoverse 2 (https://argoverse.github.io/user-guide), sensor logs and motion forecasting, read with pyarrow alone."""
 
 from .source import Argoverse2
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,16 +59,20 @@ class Poses:
 
     def at(self, time: np.ndarray) -> Tensor:
         """(m, 4, 4) at times [ns], interpolated; the end poses beyond the ends."""
-        from scipy.spatial.transform import Rotation, Slerp
-
-        if len(self.time) == 1:
-            return self.city_from_ego.expand(len(time), 4, 4)
-        clock = (self.time - self.time[0]) * 1e-9
+        if len(self.time) == 1 or not len(time):
+            return self.city_from_ego[:1].expand(len(time), 4, 4)
+        clock, slerp = self._turning
         when = np.clip((np.asarray(time) - self.time[0]) * 1e-9, clock[0], clock[-1])
-        turn = Slerp(clock, Rotation.from_matrix(self.city_from_ego[:, :3, :3].numpy()))(when).as_matrix()
         xyz = self.city_from_ego[:, :3, 3].numpy()
         place = np.column_stack([np.interp(when, clock, xyz[:, i]) for i in range(3)])
-        return transform(torch.from_numpy(turn), torch.from_numpy(place))
+        return transform(torch.from_numpy(slerp(when).as_matrix()), torch.from_numpy(place))
+
+    @cached_property
+    def _turning(self) -> tuple[np.ndarray, Any]:
+        from scipy.spatial.transform import Rotation, Slerp
+
+        clock = (self.time - self.time[0]) * 1e-9
+        return clock, Slerp(clock, Rotation.from_matrix(self.city_from_ego[:, :3, :3].numpy()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drivesim import files
 from drivesim.errors import InputError
 from drivesim.geometry import rotation_from_quaternion, transform
 
@@ -18,23 +18,16 @@ QUATERNION = ("qw", "qx", "qy", "qz")
 TRANSLATION = ("tx_m", "ty_m", "tz_m")
 LARGEST = 512 << 20
 """Bytes of a file; the largest real ones are sweeps and maps of some MB."""
+ROWS = 5_000_000
+"""Of a forecasting scenario; real ones have some thousands."""
 
 
 def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
     """Columns of a feather file; numbers must be finite."""
-    from pyarrow import ArrowException, feather
+    from pyarrow import feather
 
-    if not path.is_file():
-        raise InputError(f"{path}: not there; an Argoverse 2 sensor log needs it (test logs come without annotations)")
-    _bounded(path)
-    try:
-        table = feather.read_table(path, memory_map=False)
-    except (ArrowException, OSError) as error:
-        raise InputError(f"{path}: cannot be read as a feather file ({error}); download it again") from None
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; is it from an Argoverse 2 sensor log?")
-    out = {name: table[name].to_numpy() for name in columns}
+    _bounded(path, "an Argoverse 2 sensor log needs it (test logs come without annotations)")
+    out = _columns(path, columns, lambda: feather.read_table(path, memory_map=False))
     for name, column in out.items():
         if column.dtype.kind == "f" and not np.isfinite(column).all():
             row = int(np.flatnonzero(~np.isfinite(column))[0])
@@ -42,17 +35,44 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
     return out
 
 
-def read_json(path: Path) -> Any:
+def read_parquet(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of a parquet file; its numbers may be NaN."""
+    from pyarrow import parquet
+
+    def read():
+        file = parquet.ParquetFile(path)
+        groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+        if file.metadata.num_rows > ROWS or sum(g.total_byte_size for g in groups) > LARGEST:
+            raise ValueError(f"it unpacks to {file.metadata.num_rows} rows")
+        return file.read(columns=[c for c in columns if c in file.schema_arrow.names], use_threads=False)
+
+    _bounded(path, "an Argoverse 2 forecasting scenario needs it")
+    return _columns(path, columns, read)
+
+
+def _columns(path: Path, columns: Sequence[str], read: Callable[[], Any]) -> dict[str, np.ndarray]:
+    from pyarrow import ArrowException
+
     try:
-        _bounded(path)
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there; an Argoverse 2 log needs it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as json ({error}); download it again") from None
+        table = read()
+        missing = [name for name in columns if name not in table.column_names]
+        out = {name: table[name].to_numpy() for name in columns if not missing}
+    except (ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: cannot be read as a table ({reason}); download it again") from None
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; is it from Argoverse 2?")
+    return out
 
 
-def _bounded(path: Path) -> None:
+def read_json(path: Path) -> Any:
+    _bounded(path, "an Argoverse 2 log needs it")
+    return files.read_json(path, LARGEST)
+
+
+def _bounded(path: Path, why: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{path}: not there; {why}")
     if path.stat().st_size > LARGEST:
         raise InputError(f"{path}: larger than {LARGEST >> 20} MB; this is no file of an Argoverse 2 log")
 

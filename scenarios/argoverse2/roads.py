@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError  # numpy's header reader lets it through
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ from drivesim.types import Ground, LaneKind, Lanes, Map, Marking, Polylines
 
 from .files import only, read_json
 
+FARTHEST = 50_000.0  # from the ego's start [m]
+WIDEST = 90.0  # of a lane [m]
+PIXELS = 64_000_000  # of a ground raster; real ones have half a million
 COARSER = 3  # pixels of the 0.3 m ground raster per cell of ours
 
 _LANE_KINDS = {"VEHICLE": LaneKind.VEHICLE, "BUS": LaneKind.BUS, "BIKE": LaneKind.BICYCLE}
@@ -40,26 +45,50 @@ _MARKINGS = {
 }  # NONE and UNKNOWN paint nothing
 
 
+@dataclass(frozen=True, eq=False)
+class VectorMap:
+    """What a map archive holds, in the world frame; all but the ground."""
+
+    lanes: Lanes
+    area: BaseGeometry
+    crosswalks: Polylines
+    markings: Polylines
+    heights: np.ndarray  # (n, 3) points on the road
+
+    def on(self, ground: Ground) -> Map:
+        return Map(self.lanes, rings(self.area), self.crosswalks, self.markings, ground)
+
+
 def read_map(folder: Path, origin: np.ndarray) -> Map:
-    """Map of a log's `map` folder in the world frame; `origin` (3,) is the world's origin in the city frame."""
-    path = only(folder, "log_map_archive_*.json")
+    """Map of a sensor log's `map` folder in the world frame; `origin` (3,) is the world's in the city frame."""
+    vector = read_archive(only(folder, "log_map_archive_*.json"), origin)
+    return vector.on(_ground(folder, vector.area, origin))
+
+
+def read_archive(path: Path, origin: np.ndarray) -> VectorMap:
+    """The vector map of a sensor log or a forecasting scenario, which differ in fields that are not needed."""
     data = read_json(path)
     try:
         segments = list(data["lane_segments"].values())
         areas = [_points(a["area_boundary"], origin) for a in data["drivable_areas"].values()]
         crossings = [
-            (_points(c["edge1"], origin), _points(c["edge2"], origin)) for c in data["pedestrian_crossings"].values()
+            (_points(c["edge1"], origin), _points(c["edge2"], origin))
+            for c in data.get("pedestrian_crossings", {}).values()
         ]
         lanes, markings = _lanes(segments, origin), _markings(segments, origin)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise InputError(f"{path}: not an Argoverse 2 map ({type(error).__name__}: {error})") from None
-    crosswalks = [torch.from_numpy(_crosswalk(*edges)) for edges in crossings]
-    area = _drivable(areas)
-    return Map(lanes, rings(area), Polylines.of(crosswalks), markings, _ground(folder, area, origin))
+    crosswalks = [torch.from_numpy(_crosswalk(*edges)) for edges in crossings if min(map(len, edges)) > 1]
+    heights = np.concatenate([lanes.center.points.double().numpy(), *areas])
+    return VectorMap(lanes, _drivable(areas), Polylines.of(crosswalks), markings, heights)
 
 
 def _points(rows: Iterable[dict[str, float]], origin: np.ndarray) -> np.ndarray:
-    return np.array([[p["x"], p["y"], p["z"]] for p in rows], dtype=np.float64).reshape(-1, 3) - origin
+    points = np.array([[p["x"], p["y"], p["z"]] for p in rows], dtype=np.float64).reshape(-1, 3)
+    points -= origin
+    if not (np.abs(points) < FARTHEST).all():
+        raise ValueError(f"a point is not a number or beyond {FARTHEST / 1000:.0f} km of the ego")
+    return points
 
 
 def _lanes(segments: list[dict[str, Any]], origin: np.ndarray) -> Lanes:
@@ -74,6 +103,8 @@ def _lanes(segments: list[dict[str, Any]], origin: np.ndarray) -> Lanes:
         left, right = _resample(left, count), _resample(right, count)
         centers.append((left + right) / 2)
         widths.append(float(np.hypot(*(left - right)[:, :2].T).mean()))
+        if not 0 < widths[-1] < WIDEST:
+            raise ValueError(f"lane segment {segment['id']} is {widths[-1]:.1f} m wide")
     successors = [(index[s["id"]], index[j]) for s in segments for j in s["successors"] if j in index]
     neighbours = [
         (i, index[segment[key]], side)
@@ -139,13 +170,16 @@ def _ground(folder: Path, drivable: BaseGeometry, origin: np.ndarray) -> Ground:
     path, placing = only(folder, "*_ground_height_surface____*.npy"), only(folder, "*___img_Sim2_city.json")
     sim = read_json(placing)
     try:
-        raster = np.load(path, allow_pickle=False).astype(np.float64)
+        mapped = np.lib.format.open_memmap(path, mode="r")  # a header's huge shape allocates nothing
+        if mapped.size > PIXELS or mapped.dtype.kind != "f":
+            raise ValueError(f"its shape is {mapped.shape}, its type {mapped.dtype}")
+        raster = np.array(mapped, dtype=np.float64)
         scale, shift, turn = (
             float(sim["s"]),
             np.array(sim["t"], float),
             np.array(sim["R"], float).reshape(2, 2),
         )
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+    except (OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, OverflowError, TokenError) as error:
         raise InputError(f"{path}: the ground height or {placing.name} cannot be read ({error})") from None
     if not np.allclose(turn, np.eye(2), atol=1e-6) or not scale > 0:
         raise InputError(f"{placing}: a rotated or mirrored ground raster is not supported")
@@ -176,6 +210,20 @@ def _continued(moment: np.ndarray, mass: np.ndarray, cell: float) -> np.ndarray:
     what the one before left over. The last ones also take out the 6 cm terraces of half floats at 100 m of altitude."""
     z, total = np.zeros_like(mass), mass.sum()
     for reach in (60.0, 20.0, 6.0, 2.0, 1.0):
-        blur = partial(gaussian_filter, sigma=reach / cell, mode="constant", truncate=6)
+        blur = _blur(mass.shape, reach / cell)
         z = z + blur(moment - mass * z) / (blur(mass) + 1e-9 * total)
     return z
+
+
+def _blur(shape: tuple[int, ...], sigma: float) -> Callable[[np.ndarray], np.ndarray]:
+    """A Gaussian filter with nothing beyond the border. Wide ones are two products with banded matrices: hundreds of
+    times fewer steps than sliding a kernel as wide as the picture."""
+    if sum(shape) > 200 * sigma:
+        return partial(gaussian_filter, sigma=sigma, mode="constant", truncate=6)
+    reach = int(6 * sigma + 0.5)
+    weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weight = np.concatenate([weight / weight.sum(), [0.0]])
+    rows, columns = (
+        weight[np.minimum(np.abs(np.subtract.outer(np.arange(n), np.arange(n))) + reach, 2 * reach + 1)] for n in shape
+    )
+    return lambda x: rows @ x @ columns
