@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import gzip
 import json
+import os
 import sqlite3
 import time
 import zlib
@@ -130,3 +131,14 @@ def inside(folder: Path, name: str) -> Path:
     if not path.is_relative_to(folder.resolve()):
         raise InputError(f"{folder}: names a file outside itself, {name!r}; not opened")
     return path
+
+
+def cache_folder(name: str) -> Path | None:
+    """Where what is dear to make may be kept: `$DRIVESIM_CACHE/<name>`, else `$XDG_CACHE_HOME/drivesim/<name>`, else
+    `~/.cache/drivesim/<name>`; None for a user without a home."""
+    if own := os.environ.get("DRIVESIM_CACHE"):
+        return Path(own).expanduser() / name
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "drivesim" / name
+    except RuntimeError:
+        return None

@@ -126,7 +126,8 @@ def write_files(root):
 
 
 def expansion(root):
-    """Two lanes side by side, one connector that leads on, in the schema of the map expansion 1.3."""
+    """Two lanes side by side, one connector that leads on, in the schema of the map expansion 1.3; with the oddities
+    of the published maps: a link to a lane that is not there, a polygon whose token is null."""
     nodes, polygons, lines = {}, [], []
 
     def node(x, y):
@@ -149,10 +150,18 @@ def expansion(root):
 
     def lane(token, x0, x1, y):
         polygon(f"p-{token}", x0, y - 2, x1, y + 2)
-        edges = {"from_edge_line_token": "", "to_edge_line_token": ""}
+        edges = {"from_edge_line_token": line(f"from-{token}", (x0, y - 2), (x0, y + 2)),
+                 "to_edge_line_token": line(f"to-{token}", (x1, y - 2), (x1, y + 2))}  # fmt: skip
         dividers = {"left_lane_divider_segments": [], "right_lane_divider_segments": []}
         return {"token": token, "polygon_token": f"p-{token}", "lane_type": "CAR", **edges, **dividers}
 
+    def stop(token, kind, *box):
+        return {"token": token, "polygon_token": polygon(f"p-{token}", *box), "stop_line_type": kind,
+                "ped_crossing_tokens": ["x"] if kind in ("PED_CROSSING", "TURN_STOP") else [],
+                "traffic_light_tokens": ["lamp"] if kind == "TRAFFIC_LIGHT" else [],
+                "road_block_token": None}  # fmt: skip
+
+    nowhere = dict.fromkeys(("tx", "ty", "tz", "rx", "ry", "rz"), 0.0)
     segments = [
         (80, "DOUBLE_DASHED_WHITE"),
         (100, "DOUBLE_DASHED_WHITE"),
@@ -164,10 +173,16 @@ def expansion(root):
         "lane": [lane("a", 50, 150, 60), lane("b", 50, 150, 64)],
         "lane_connector": [{"token": "c", "polygon_token": polygon("p-c", 150, 58, 180, 62)}],
         "drivable_area": [{"token": "d", "polygon_tokens": [polygon("p-d", 20, 50, 180, 70),
-                                                            polygon("p-e", 180, 55, 290, 65)]}],
+                                                            polygon("p-e", 180, 55, 290, 65),
+                                                            polygon(None, 30, 70, 40, 75)]}],
+        "carpark_area": [{"token": "k", "polygon_token": polygon("p-k", 60, 70, 90, 80), "orientation": 1.5,
+                          "road_block_token": None}],
+        "traffic_light": [{"token": "lamp", "line_token": line("l-lamp", (149, 66), (148, 66)), "items": [],
+                           "traffic_light_type": "VERTICAL", "from_road_block_token": "", "pose": nowhere}],
         "ped_crossing": [{"token": "x", "polygon_token": polygon("p-x", 140, 50, 144, 70), "road_segment_token": ""}],
-        "stop_line": [{"token": "s", "polygon_token": polygon("p-s", 137, 58, 138, 62), "stop_line_type": "STOP_SIGN",
-                       "ped_crossing_tokens": [], "traffic_light_tokens": [], "road_block_token": ""}],
+        "stop_line": [stop("s", "STOP_SIGN", 137, 58, 138, 62), stop("t", "TRAFFIC_LIGHT", 147, 58, 149, 66),
+                      stop("u", "PED_CROSSING", 139, 62, 140, 66), stop("v", "YIELD", 175, 58, 177, 62),
+                      stop("w", "TURN_STOP", 20, 50, 22, 52)],
         "lane_divider": [{"token": "ld", "line_token": line("l-ld", *[(x, 62) for x, _ in segments]),
                           "lane_divider_segments": [{"node_token": node(x, 62), "segment_type": t}
                                                     for x, t in segments]}],
@@ -175,7 +190,7 @@ def expansion(root):
         "arcline_path_3": {"a": straight(50, 150, 60), "b": straight(50, 150, 64), "c": straight(150, 180, 60)},
         "connectivity": {"a": {"incoming": [], "outgoing": ["c", "dangling"]}, "b": {"incoming": [], "outgoing": []},
                          "c": {"incoming": ["a"], "outgoing": []}},
-        **{name: [] for name in ("road_segment", "road_block", "walkway", "carpark_area", "traffic_light")},
+        **{name: [] for name in ("road_segment", "road_block", "walkway")},
     }  # fmt: skip
     layers |= {"polygon": polygons, "line": lines, "node": list(nodes.values())}
     path = root / "maps/expansion/boston-seaport.json"

@@ -62,3 +62,12 @@ def test_a_sweep_that_cannot_be_read_says_so():
 
     with pytest.raises(InputError, match="sweep 7"):
         scenery_from_sweeps([RecordedSweep(0.0, torch.zeros(3), broken)], LOG, MAP)
+
+
+def test_points_that_no_lidar_sees_are_left_out():
+    wild = torch.tensor([[float("nan"), 0, 0], [1e30, 0, 0], [0, -5000.0, 0]])
+    alone = scenery_from_sweeps([sweep(wild)], LOG, MAP)
+    assert len(alone.footprints) == 0
+    one, other = (scenery_from_sweeps([sweep(p)], LOG, MAP) for p in (FLOOR, torch.cat([FLOOR, wild])))
+    assert torch.equal(one.footprints.points, other.footprints.points)
+    assert len(scenery_from_sweeps([sweep(torch.zeros(0, 3))], LOG, MAP).footprints) == 0

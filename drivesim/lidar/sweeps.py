@@ -31,9 +31,17 @@ def scenery_from_sweeps(sweeps: Sequence[RecordedSweep], log: Agents, map: Map) 
     return scenery_of(cloud, map.ground, _area(map.drivable), ego)
 
 
+RANGE = 400.0
+"""Farther than any automotive lidar sees [m]."""
+
+
 def _standing(sweep: RecordedSweep, log: Agents) -> np.ndarray:
-    """Points (n, 3) of a sweep that lie on no road user of that moment."""
+    """Points (n, 3) of a sweep that lie on no road user of that moment; what no lidar can see is left out."""
     xyz = sweep.read().numpy()
+    with np.errstate(invalid="ignore"):
+        xyz = xyz[(np.abs(xyz - sweep.origin.numpy()) < RANGE).all(1)]
+    if not len(xyz):
+        return xyz
     now = log[min(max(round(sweep.time / DT), 0), log.valid.shape[0] - 1)]
     boxes = torch.cat([now.poses, now.size[:, :2]], -1)[now.valid].double().numpy()
     grid = Grid.around(xyz[:, :2].astype(float), 1.0, 0.25)

@@ -13,11 +13,14 @@ from functools import partial
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import spsolve
 
 from drivesim.loading import Track
 from drivesim.types import Ground
 
 CELL = 1.0  # [m]
+MOST = 2000  # cells along a side; larger areas get larger cells
 FAINT = 1e-3  # weight at which half a box is believed, that of one at about 80 m
 SURE = 15.0  # [m]; boxes farther from the ego count less, heights there hang on a hundredth of a radian
 
@@ -44,21 +47,21 @@ def _solve(still: list[Track], knots: np.ndarray, ego: Track, guess: np.ndarray)
     Unknown are the ego's heights and one height per thing; weak rows ask for the steps of `guess` between knots.
     """
     rows, steps = [], len(knots) - 1
-    for i, track in enumerate(still):
+    for track in still:
         eye = np.column_stack([np.interp(track.time, ego.time, ego.xyz[:, j]) for j in range(2)])
         weight = 1 / (1 + (np.hypot(*(track.xyz[:, :2] - eye).T) / SURE) ** 2)
-        at = np.searchsorted(knots, track.time)
-        inside = (at < len(knots)) & np.isin(track.time, knots)
-        rows += [(a, i, w, z) for a, w, z in zip(at[inside], weight[inside], track.xyz[inside, 2], strict=True)]
-    knot, thing, weight, z = (np.array(column) for column in zip(*rows, strict=True))
-    n = len(rows)
-    matrix, right = np.zeros((n + steps + 1, len(knots) + len(still))), np.zeros(n + steps + 1)
-    matrix[np.arange(n), knot], matrix[np.arange(n), len(knots) + thing] = weight, -weight
-    right[:n] = -weight * z
-    k = np.arange(steps)
-    matrix[n + k, k + 1], matrix[n + k, k], right[n : n + steps] = 1.0, -1.0, np.diff(guess)
-    matrix[-1, 0], right[-1] = 1.0, guess[0]
-    return np.linalg.lstsq(matrix, right, rcond=None)[0][: len(knots)]
+        inside = np.isin(track.time, knots)
+        if inside.any():
+            rows.append((np.searchsorted(knots, track.time[inside]), weight[inside], track.xyz[inside, 2]))
+    thing = np.repeat(np.arange(len(rows)), [len(at) for at, _, _ in rows])
+    knot, weight, z = (np.concatenate(column) for column in zip(*rows, strict=True))
+    n, k, size = len(knot), np.arange(steps), len(knots) + len(rows)
+    line = np.concatenate([np.arange(n), np.arange(n), n + k, n + k, [n + steps]])
+    column = np.concatenate([knot, len(knots) + thing, k + 1, k, [0]])
+    value = np.concatenate([weight, -weight, np.ones(steps), -np.ones(steps), [1.0]])
+    matrix = csr_matrix((value, (line, column)), shape=(n + steps + 1, size))
+    right = np.concatenate([-weight * z, np.diff(guess), guess[:1]])
+    return spsolve((matrix.T @ matrix).tocsc(), matrix.T @ right)[: len(knots)]
 
 
 def ground_under(tracks: Sequence[Track]) -> Ground:
@@ -71,17 +74,19 @@ def ground_under(tracks: Sequence[Track]) -> Ground:
     points = np.concatenate([ego.xyz, feet])
     weight = np.concatenate([np.full(len(ego.xyz), 100.0), weight])
     low = np.floor(points[:, :2].min(0)) - 20.0
-    shape = tuple(np.ceil((points[:, :2].max(0) + 20.0 - low) / CELL).astype(int)[::-1] + 1)
-    column, row = np.round((points[:, :2] - low) / CELL).astype(int).T
+    extent = points[:, :2].max(0) + 20.0 - low
+    cell = max(CELL, float(extent.max()) / MOST)
+    shape = tuple(np.ceil(extent / cell).astype(int)[::-1] + 1)
+    column, row = np.round((points[:, :2] - low) / cell).astype(int).T
     mass, z = np.zeros(shape), np.zeros(shape)
     np.add.at(mass, (row, column), weight)
     for reach in (40.0, 10.0, 3.0):  # coarse to fine: each round corrects what the one before left over
         left = np.zeros(shape)
         np.add.at(left, (row, column), weight * (points[:, 2] - z[row, column]))
-        blur = partial(gaussian_filter, sigma=reach / CELL, truncate=6, mode="constant")
-        least = FAINT * CELL**2 / (2 * np.pi * reach**2)  # what one faint box leaves at its own place
+        blur = partial(gaussian_filter, sigma=reach / cell, truncate=6, mode="constant")
+        least = FAINT * cell**2 / (2 * np.pi * reach**2)  # what one faint box leaves at its own place
         z = z + blur(left) / (blur(mass) + least)
-    return Ground(torch.from_numpy(low).float(), CELL, torch.from_numpy(z).float())
+    return Ground(torch.from_numpy(low).float(), cell, torch.from_numpy(z).float())
 
 
 def heights(ground: Ground, xy: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,31 +15,41 @@ from shapely.geometry.base import BaseGeometry
 from drivesim.errors import InputError
 
 PIXEL = 0.1  # [m]; the devkit's MapMask reads the pictures at ten pixels per metre, y up from the lower edge
+LARGEST = 1.5e9  # pixels; the largest of the four maps has 1.2e9
 
 
 def drivable_in_picture(path: Path, low: np.ndarray, high: np.ndarray) -> BaseGeometry:
-    """The white area (map frame) within the rectangle from `low` to `high` (2,) [m]."""
+    """The white area (map frame) within the rectangle from `low` to `high` (2,) [m]; empty beyond the picture."""
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with _unlimited(), Image.open(path) as picture:
             width, height = picture.size
             left, right = (int(np.clip(x / PIXEL, 0, width)) for x in (low[0], high[0]))
             top, bottom = (int(np.clip(height - y / PIXEL, 0, height)) for y in (high[1], low[1]))
+            if left >= right or top >= bottom:
+                return shapely.Polygon()
+            if width * height > LARGEST:
+                raise ValueError(f"{width} x {height} pixels")
             mask = read_window(path, left, top, right, bottom)
             if mask is None:
                 mask = np.asarray(picture.crop((left, top, right, bottom)).convert("L"))
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        zlib.error,
-        struct.error,
-        Image.DecompressionBombError,
-    ) as error:
+    except (OSError, SyntaxError, ValueError, zlib.error, struct.error, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as a map picture ({error}); download it again") from None
     place = lambda p: np.column_stack([left + p[:, 0], height - top - p[:, 1]]) * PIXEL  # noqa: E731
     return shapely.transform(outline(mask > 127), place)
+
+
+@contextmanager
+def _unlimited() -> Iterator[None]:
+    """Pillow takes a map of a gigapixel for an attack."""
+    from PIL import Image
+
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def read_window(path: Path, left: int, top: int, right: int, bottom: int) -> np.ndarray | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache, partial
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,103 +15,104 @@ from drivesim import rigs
 from drivesim.errors import InputError
 from drivesim.geometry import apply
 from drivesim.recordings import photo
-from drivesim.types import Camera, RecordedImage, RecordedSweep, SensorLog
+from drivesim.types import Camera, RecordedSweep, SensorLog
 
-from .world import World, poses_of
+from .rows import Recorded
+from .world import World, matrices
 
-Rows = dict[str, list[dict[str, Any]]]
-"""`sample_data` rows of one scene by channel, ordered by time."""
-
-
-def recorded_rows(tables: Any, samples: Sequence[dict[str, Any]]) -> Rows:
-    """What every sensor recorded at and between the key frames."""
-    rows: Rows = {}
-    for sample in samples:
-        for channel, token in sample["data"].items():
-            row = tables.get("sample_data", token)
-            rows.setdefault(channel, []).append(row)
-            while row["next"]:
-                row = tables.get("sample_data", row["next"])
-                if row["is_key_frame"]:
-                    break
-                rows[channel].append(row)
-    return {channel: sorted(rows[channel], key=lambda r: r["timestamp"]) for channel in sorted(rows)}
+LIDAR = "LIDAR_TOP"
+NATIVE = (1600, 900)  # [px] of all six cameras
+RANGE = 300.0  # [m]; the lidar sees up to 100, what is farther is no point
 
 
-def recorded_between(root: Path, first: int, last: int) -> str:
-    """Time stamps [us] of the lidar files that are there, read off their names: no table need be opened."""
-    folders = [p for p in (root / "samples/LIDAR_TOP", root / "sweeps/LIDAR_TOP") if p.is_dir()]
-    stamps = [s for p in folders for s in _stamps(p, p.stat().st_mtime_ns) if first <= s <= last]
-    return " ".join(map(str, stamps))
-
-
-@lru_cache(maxsize=2)
-def _stamps(folder: Path, changed: int) -> tuple[int, ...]:
-    names = (name.removesuffix(".pcd.bin").split("__")[-1] for name in os.listdir(folder))
-    return tuple(sorted(int(name) for name in names if name.isdigit()))
-
-
-def ego_poses(tables: Any, rows: Rows) -> tuple[np.ndarray, Tensor]:
-    """Time stamps (n,) [us] and map_from_ego (n, 4, 4) where the lidar, or else another sensor, fired.
+def ego_poses(recorded: Mapping[str, Recorded], zero: int) -> tuple[np.ndarray, Tensor]:
+    """Times (n,) [s] and map_from_ego (n, 4, 4) where the lidar, or else another sensor, fired.
 
     One sensor's poses are evenly spaced; all of them together come in bursts that would roughen what is fitted.
     """
-    if not rows:
-        raise InputError("the tables list no sensor data, so there are no ego poses")
-    chosen = rows["LIDAR_TOP"] if "LIDAR_TOP" in rows else max(rows.values(), key=len)
-    stamps, first = np.unique([row["timestamp"] for row in chosen], return_index=True)
-    poses = [tables.get("ego_pose", chosen[i]["ego_pose_token"]) for i in first]
-    return stamps, poses_of(poses, "ego_pose")
+    if not recorded:
+        raise InputError("sample_data.json lists no sensor data for it, so there are no ego poses")
+    chosen = recorded.get(LIDAR) or max(recorded.values(), key=lambda r: len(r.time))
+    stamps, first = np.unique(chosen.time, return_index=True)
+    return (stamps - zero) * 1e-6, matrices(chosen.ego[first])
 
 
-def cameras_of(tables: Any, rows: Rows, width: int, height: int) -> tuple[Camera, ...]:
-    """The scene's own cameras at `width` x `height`, clockwise from the front."""
+def cameras_of(recorded: Mapping[str, Recorded], width: int, height: int) -> tuple[tuple[Camera, ...], list[str]]:
+    """The scene's own cameras at `width` x `height`, clockwise from the front, and what was wrong with them."""
     around = [camera.name for camera in rigs.rig("nuscenes")]
-    names = [name for name in around if name in rows] + [n for n in rows if n.startswith("CAM") and n not in around]
+    seen = [name for name in recorded if name.startswith("CAM")]
+    blind = [name for name in seen if not _can_see(recorded[name].lens[0])]
+    names = [n for n in around if n in seen and n not in blind] + [n for n in seen if n not in (*around, *blind)]
+    problems = [f"{name} has no intrinsics in calibrated_sensor.json and is left out" for name in blind]
     if not names:
-        raise InputError("the tables list no camera data for this scene")
-    return tuple(_camera(tables, rows[name][0], width, height) for name in names)
+        return rigs.rig("nuscenes", width, height), [*problems, "no camera in the tables: the nuScenes rig is used"]
+    return tuple(_camera(recorded[name], 0, width, height) for name in names), problems
 
 
-def _camera(tables: Any, row: dict[str, Any], width: int, height: int) -> Camera:
-    calibration = tables.get("calibrated_sensor", row["calibrated_sensor_token"])
-    intrinsics = torch.tensor(calibration["camera_intrinsic"], dtype=torch.float64)
-    if intrinsics.shape != (3, 3):
-        raise InputError(f"calibrated_sensor.json: row {calibration['token']} of {row['channel']} has no intrinsics")
-    mount = poses_of([calibration], "calibrated_sensor")[0]
-    return Camera(row["channel"], row["width"], row["height"], intrinsics, mount).resized(width, height)
+def _can_see(lens: np.ndarray) -> bool:
+    return bool(np.isfinite(lens).all() and (np.abs(lens) < 1e6).all() and lens[0] > 0 and lens[4] > 0)
+
+
+def _camera(sensor: Recorded, row: int, width: int, height: int) -> Camera:
+    intrinsics = torch.from_numpy(sensor.lens[row].reshape(3, 3).copy())
+    native = sensor.size[row].tolist() if (sensor.size[row] > 0).all() else NATIVE
+    return Camera(sensor.channel, *native, intrinsics, matrices(sensor.mount[row : row + 1])[0]).resized(width, height)
+
+
+def files_there(root: Path, files: Sequence[str]) -> np.ndarray:
+    """Bytes (n,) of files below a folder; -1 for those that are not there or lie elsewhere."""
+    return np.array([_size(f"{root}/{name}") if _below(name) else -1 for name in files], dtype=np.int64)
+
+
+def _below(name: str) -> bool:
+    return not name.startswith("/") and ".." not in name and "\0" not in name
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return -1
 
 
 def sensor_log(
-    tables: Any, root: Path, rows: Rows, cameras: Sequence[Camera], world: World
-) -> tuple[SensorLog | None, str]:
-    """Handles on the files that are there, and how many of those that the tables name."""
-    images, sweeps = {}, []
+    recorded: Mapping[str, Recorded], root: Path, cameras: Sequence[Camera], world: World
+) -> tuple[SensorLog | None, str, list[str]]:
+    """Handles on the files that are there, how many those are, and what is missing or broken."""
+    images, sweeps, problems, named, broken = {}, [], [], 0, 0
     for camera in cameras:
-        there = [row for row in rows[camera.name] if (root / row["filename"]).is_file()]
-        if there:
-            images[camera.name] = tuple(_photo(tables, root, row, camera, world) for row in there)
-    for row in rows.get("LIDAR_TOP", []):
-        path = root / row["filename"]
-        if path.is_file():
-            time, pose = _world_from_sensor(tables, row, world)
-            sweeps.append(RecordedSweep(time, pose[:3, 3], partial(read_sweep, path, pose)))
+        sensor = recorded.get(camera.name)
+        if sensor is None:
+            continue
+        there = np.flatnonzero(files_there(root, sensor.files) > 0)
+        named += len(sensor.files)
+        own = {int(c): _camera(sensor, int(i), camera.width, camera.height)
+               for c, i in zip(*np.unique(sensor.calibration, return_index=True), strict=True)}  # fmt: skip
+        time, poses = _world_from_sensor(sensor, there, world)
+        handles = [photo(root / sensor.files[i], own[int(sensor.calibration[i])], float(t), pose)
+                   for i, t, pose in zip(there, time, poses, strict=True)]  # fmt: skip
+        if handles:
+            images[camera.name] = tuple(handles)
+    if LIDAR in recorded:
+        sensor = recorded[LIDAR]
+        size, named = files_there(root, sensor.files), named + len(sensor.files)
+        broken = int(((size >= 0) & ((size % 20 != 0) | (size == 0))).sum())
+        there = np.flatnonzero((size > 0) & (size % 20 == 0))
+        time, poses = _world_from_sensor(sensor, there, world)
+        sweeps = [RecordedSweep(float(t), pose[:3, 3], partial(read_sweep, root / sensor.files[i], pose))
+                  for i, t, pose in zip(there, time, poses, strict=True)]  # fmt: skip
     count = sum(map(len, images.values())) + len(sweeps)
-    named = sum(len(rows.get(name, ())) for name in [c.name for c in cameras] + ["LIDAR_TOP"])
-    return (SensorLog(images, tuple(sweeps)) if count else None), f"sensor files:{count} of {named}"
+    if named - count - broken:
+        problems.append(f"{named - count - broken} of {named} photos and sweeps that the tables name are not there")
+    if broken:
+        problems.append(f"{broken} lidar files are cut short and left out; download them again")
+    return (SensorLog(images, tuple(sweeps)) if count else None), f"sensor files:{count} of {named}", problems
 
 
-def _photo(tables: Any, root: Path, row: dict[str, Any], camera: Camera, world: World) -> RecordedImage:
-    own = _camera(tables, row, camera.width, camera.height)
-    return photo(root / row["filename"], own, *_world_from_sensor(tables, row, world))
-
-
-def _world_from_sensor(tables: Any, row: dict[str, Any], world: World) -> tuple[float, Tensor]:
-    """When a row was recorded [s] and where the sensor was then (4, 4)."""
-    time = float(world.seconds(row["timestamp"]))
-    ego = poses_of([tables.get("ego_pose", row["ego_pose_token"])], "ego_pose")
-    mount = poses_of([tables.get("calibrated_sensor", row["calibrated_sensor_token"])], "calibrated_sensor")
-    return time, (world.place(ego, np.array([time])) @ mount)[0]
+def _world_from_sensor(sensor: Recorded, rows: np.ndarray, world: World) -> tuple[np.ndarray, Tensor]:
+    """When rows were recorded (n,) [s] and where the sensor was then (n, 4, 4)."""
+    time = world.seconds(sensor.time[rows])
+    return time, world.place(matrices(sensor.ego[rows]), time) @ matrices(sensor.mount[rows])
 
 
 def read_sweep(path: Path, world_from_sensor: Tensor) -> Tensor:
@@ -123,5 +123,8 @@ def read_sweep(path: Path, world_from_sensor: Tensor) -> Tensor:
         raise InputError(f"{path}: cannot be read ({error}); restore it or load the scene again") from None
     if len(values) % 5:
         raise InputError(f"{path}: holds {len(values)} numbers, not rows of five; download it again")
-    points = torch.from_numpy(values.reshape(-1, 5)[:, :3].astype(np.float64))
-    return apply(world_from_sensor, points[torch.isfinite(points).all(1)]).float()
+    local = torch.from_numpy(values.reshape(-1, 5)[:, :3].astype(np.float64))
+    local = local[(local.norm(dim=1) < RANGE)]  # NaN is not
+    if not len(local):
+        raise InputError(f"{path}: holds no point within {RANGE:.0f} m; download it again")
+    return apply(world_from_sensor, local).float()

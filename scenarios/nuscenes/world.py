@@ -1,8 +1,8 @@
-"""Where the world frame lies in the frame of a nuScenes map."""
+"""Where the world frame lies in the frame of a nuScenes map, and on earth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drivesim.errors import InputError
 from drivesim.geometry import rotation_from_quaternion, transform
+from drivesim.types import Place
+
+ORIGINS = {
+    "boston-seaport": (42.336849169438615, -71.05785369873047),
+    "singapore-onenorth": (1.2882100868743724, 103.78475189208984),
+    "singapore-hollandvillage": (1.2993652317780957, 103.78217697143555),
+    "singapore-queenstown": (1.2782562240223188, 103.76741409301758),
+}
+"""Latitude and longitude [deg] of the maps' south-western corners, as nuscenes-devkit's map API documents them."""
+
+EARTH = 6378137.0  # [m], WGS84's semi-major axis, with which the devkit exports poses
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,21 +36,31 @@ class World:
     def seconds(self, stamp: Any) -> Any:
         return (stamp - self.zero) * 1e-6
 
+    def lift(self, seconds: np.ndarray) -> np.ndarray:
+        """Height (n,) to add at times (n,)."""
+        return np.interp(seconds, self.time, self.rise)
+
     def place(self, map_from_x: Tensor, seconds: np.ndarray) -> Tensor:
         """world_from_x (n, 4, 4) of poses in the map frame at times (n,)."""
         out = map_from_x.clone()
         out[:, :3, 3] -= self.origin
-        out[:, 2, 3] += torch.from_numpy(np.interp(seconds, self.time, self.rise))
+        out[:, 2, 3] += torch.from_numpy(self.lift(seconds))
         return out
 
 
-def poses_of(rows: Sequence[dict[str, Any]], table: str) -> Tensor:
-    """(n, 4, 4) float64 of rows with a `translation` and a `rotation` quaternion w x y z."""
-    wxyz = torch.tensor([row["rotation"] for row in rows], dtype=torch.float64)
-    xyz = torch.tensor([row["translation"] for row in rows], dtype=torch.float64)
-    good = torch.isfinite(xyz).all(-1) & ((wxyz.norm(dim=-1) - 1).abs() < 0.01)
-    if not good.all():
-        row = rows[int((~good).nonzero()[0])]
-        where = f"{table}.json: row {row['token']}"
-        raise InputError(f"{where} holds no pose: {row['translation']}, {row['rotation']}")
-    return transform(rotation_from_quaternion(wxyz), xyz)
+def matrices(poses: np.ndarray) -> Tensor:
+    """(n, 4, 4) float64 of poses (n, 7): position, quaternion w x y z."""
+    poses = torch.from_numpy(np.array(poses, dtype=np.float64))
+    return transform(rotation_from_quaternion(poses[:, 3:]), poses[:, :3])
+
+
+def place_of(location: str, x: float, y: float) -> Place:
+    """Where a point of a map [m] is on earth; the map alone where its origin is not known."""
+    if location not in ORIGINS:
+        return Place(location)
+    latitude, longitude = ORIGINS[location]
+    return Place(
+        location,
+        latitude + math.degrees(y / EARTH),
+        longitude + math.degrees(x / (EARTH * math.cos(math.radians(latitude)))),
+    )
