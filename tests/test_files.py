@@ -2,11 +2,12 @@
 
 import gzip
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 from drivesim.errors import InputError
-from drivesim.files import first_bytes, inside, open_sqlite, read_bytes, read_json, read_xml
+from drivesim.files import cache_folder, first_bytes, inside, open_sqlite, read_bytes, read_json, read_xml
 
 
 def test_bytes_zipped_or_not_up_to_a_limit(tmp_path):
@@ -92,3 +93,11 @@ def test_names_do_not_lead_out_of_the_folder(tmp_path):
     for name in ("../x", "/etc/passwd", "a/../../x"):
         with pytest.raises(InputError, match="outside itself"):
             inside(tmp_path, name)
+
+
+def test_the_folder_of_caches_can_be_chosen(monkeypatch):
+    monkeypatch.setenv("DRIVESIM_CACHE", "/a")
+    assert cache_folder("x") == Path("/a/x")
+    monkeypatch.delenv("DRIVESIM_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert cache_folder("x") == Path("/b/drivesim/x")

@@ -161,14 +161,6 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(root, monkeypatch, tmp_path)
     assert [p for p in (tmp_path / "cache/nuscenes").iterdir() if p.is_dir()] == []
 
 
-def test_the_folder_of_the_cache_can_be_chosen(monkeypatch):
-    monkeypatch.setenv("DRIVESIM_CACHE", "/a")
-    assert cache.cache_folder() == Path("/a/nuscenes")
-    monkeypatch.delenv("DRIVESIM_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert cache.cache_folder() == Path("/b/drivesim/nuscenes")
-
-
 def test_only_the_last_used_releases_stay(tmp_path):
     home = tmp_path / "v1.0-mini-0-1"
     home.mkdir()
