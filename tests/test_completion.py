@@ -85,6 +85,11 @@ def test_without_kerbs_the_area_is_the_lanes():
     assert area.symmetric_difference(area_from_lanes(lanes)).area < 1e-6
 
 
+def test_no_lanes_no_area():
+    none = make_lanes([], [])
+    assert area_from_lanes(none).is_empty and area_from_edges([line((0, 0), (9, 0))], none)[0].is_empty
+
+
 def test_islands_need_a_kerb():
     arms = [line((0, 0), (60, 0)), line((60, 12), (0, 12)), line((20, -20), (20, 40)), line((40, 40), (40, -20))]
     lanes = make_lanes(arms, [6.0] * 4)

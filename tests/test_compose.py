@@ -53,6 +53,7 @@ def test_logged_velocities_are_kept_and_missing_ones_smoothed():
         ({"size": np.array([4.0, -1, 1])}, "size is 4 x -1 x 1 m"),
         ({"time": np.zeros(31)}, "do not increase"),
         ({"xyz": np.cumsum(np.full((31, 3), 40.0), 0)}, "jumps"),
+        ({"xyz": np.cumsum(np.full((31, 3), 40.0), 0), "velocity": np.zeros((31, 2))}, "jumps"),
     ],
 )
 def test_a_damaged_track_does_not_sink_the_scene(damage, reason):

@@ -121,6 +121,8 @@ def support(lanes: Lanes, paths: Sequence[np.ndarray]) -> float:
 
 def area_from_lanes(lanes: Lanes) -> BaseGeometry:
     """The union of all lanes' areas, hairline gaps closed."""
+    if not len(lanes):
+        return shapely.MultiPolygon()
     areas = shapely.polygons([shapely.linearrings(ring.double().numpy()) for ring in lane_areas(lanes)])
     return _closed(shapely.union_all(shapely.make_valid(areas)))
 
@@ -145,7 +147,7 @@ def area_from_edges(edges: Sequence[np.ndarray], lanes: Lanes) -> tuple[BaseGeom
     ring = np.lexsort((np.concatenate([np.arange(len(place)), -np.arange(len(place))]), np.repeat([0, 1], len(place)),
                        np.concatenate([owner, owner])))  # fmt: skip
     strips = shapely.polygons(shapely.linearrings(np.concatenate(rims)[ring], indices=np.repeat(owner, 2)))
-    area = _closed(shapely.union_all(shapely.make_valid(shapely.simplify(strips, 0.05))))
+    area = _closed(shapely.union_all(shapely.make_valid(shapely.simplify(strips, 0.05, preserve_topology=False))))
     area = _without_pretended_islands(area, kerbs)
     return area, _share_along(shapely.get_parts(shapely.boundary(area)), kerbs)
 

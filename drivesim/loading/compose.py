@@ -56,7 +56,8 @@ def compose(
         )
     tracks, left_out = _sound(tracks)
     agents = assemble(tracks, steps, max_gap=max_gap)
-    slow = agents.velocity.norm(dim=-1).nan_to_num(0).amax(0) <= FASTEST
+    moved = (agents.xy[1:] - agents.xy[:-1]).norm(dim=-1).nan_to_num(0).amax(0) / DT
+    slow = torch.maximum(agents.velocity.norm(dim=-1).nan_to_num(0).amax(0), moved) <= FASTEST
     slow[0] = True
     if not bool(slow.all()):
         left_out += [f"track {tracks[i].id} left out: it jumps" for i in (~slow).nonzero()[:, 0].tolist()]
