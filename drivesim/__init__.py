@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(source: str, root: str | None = None, id: str | None = None, **options: Any) -> Scenario:
+def load(source: str | None = None, root: str | None = None, id: str | None = None, **options: Any) -> Scenario:
     """Load one scenario of a source ("synthetic", "pandaset", ...), the first drivable one if no `id` is given.
 
-    `root` is the folder of the log; `options` are those of the source. Raises errors.InputError in plain words.
+    `root` is the folder of the log, or a file where a file alone is one; without a `source` the one that recognises
+    it is taken: `drivesim.load(root="/data/nuscenes")`. `options` are those of the source. Raises errors.InputError in
+    plain words.
     """
-    from .config import source as build
+    from .catalog import part_of
     from .errors import NotDrivable
+    from .parts import build
 
-    reader = build(source, root, **options)
+    reader = build(part_of(source, root, **options))
     if id is not None:
         return reader.load(id)
     reasons = []

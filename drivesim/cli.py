@@ -1,4 +1,4 @@
-"""`drivesim check | scenarios | report | doctor`: what is around a run."""
+"""`drivesim check | scenarios | view | convert | report | doctor`: what is around a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, NotDrivable
+from .commands import convert, scenarios, view
+from .commands.options import read as _options
+from .errors import InputError
 from .versions import release
 
 
@@ -21,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"drivesim {release()}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add(commands, check, "try a planner's contract", "planner", option="a planner's option", timeout=True)
-    _add(commands, scenarios, "list a source's scenarios", "name", "root", option="a source's option")
+    scenarios.add(commands)
+    view.add(commands)
+    convert.add(commands)
     _add(commands, report, "write the report of stored results again", "out")
     _add(commands, doctor, "what this machine has")
     arguments = vars(parser.parse_args(argv))
@@ -31,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # `drivesim scenarios ... | head`
         sys.stderr.close()
         return 1
@@ -55,24 +62,6 @@ def check(planner: str, options: Sequence[str] = (), timeout: float = 20.0) -> i
         words = [f"planner={planner}", *(f"{prefix}.{option}" for option in options)]
         print(f"the contract is kept; drive it: python run_closed_loop.py {' '.join(words)}")
     return 1 if result.problems else 0
-
-
-def scenarios(name: str, root: str | None = None, options: Sequence[str] = ()) -> int:
-    """One line per scenario: steps, agents, cameras, licence, or why it cannot be driven."""
-    from .config import source
-
-    reader = source(name, root, **_options(options))
-    reasons = reader.undrivable() if hasattr(reader, "undrivable") else {}
-    wrong = 0
-    for id in sorted({*reader.ids(), *reasons}):
-        try:
-            told = f"cannot be driven: {reasons[id]}" if id in reasons else _described(reader.load(id))
-        except NotDrivable as error:
-            told = f"cannot be driven: {error}"
-        except InputError as error:
-            told, wrong = f"cannot be read: {error}", wrong + 1
-        print(f"{id}  {told}", flush=True)
-    return 1 if wrong else 0
 
 
 def report(out: str) -> int:
@@ -108,32 +97,10 @@ def _planner(name: str, options: Sequence[str]) -> Any:
         raise InputError(f"{name}: building it raised {type(error).__name__}: {error}") from error
 
 
-def _options(options: Sequence[str]) -> dict[str, Any]:
-    import yaml
-
-    for option in options:
-        if "=" not in option:
-            raise InputError(f"--arg {option}: key=value is expected")
-    try:
-        return {key: yaml.safe_load(value) for key, _, value in (option.partition("=") for option in options)}
-    except yaml.YAMLError as error:
-        raise InputError(f"--arg: {error}") from None
-
-
-def _described(scenario: Any) -> str:
-    cameras = len(scenario.scene.briefing.cameras)
-    photos = "with photos" if scenario.sensors and scenario.sensors.images else "no photos"
-    seconds = scenario.steps * scenario.scene.briefing.dt
-    return (
-        f"{scenario.steps} steps ({seconds:.1f} s), {len(scenario.track_ids)} agents, {cameras} cameras ({photos}), "
-        f"{len(scenario.scene.map.lanes)} lanes; {scenario.licence}"
-    )
-
-
 def _add(commands: Any, run: Any, about: str, *names: str, option: str = "", timeout: bool = False) -> None:
     parser = commands.add_parser(run.__name__, help=about, description=run.__doc__)
     for name in names:
-        parser.add_argument(name, nargs="?" if name == "root" else None)
+        parser.add_argument(name)
     if option:
         parser.add_argument("--arg", action="append", default=[], dest="options", metavar="KEY=VALUE", help=option)
     if timeout:

@@ -76,7 +76,7 @@ def main(task: Callable[[Work, str], int], argv: Sequence[str]) -> int:
     before = dict(os.environ)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would otherwise print
     try:
-        sys.argv[1:] = spell(argv)
+        sys.argv[1:] = spell(_recognized(argv))
         hydra_main(config_path="pkg://drivesim.conf", config_name="config", version_base="1.3")(job)()
     except KeyboardInterrupt:
         print("interrupted; what is stored is kept", file=sys.stderr)
@@ -124,6 +124,21 @@ def spell(argv: Iterable[str]) -> list[str]:
     return spelled + flags
 
 
+def _recognized(argv: Sequence[str]) -> list[str]:
+    """`scenarios=auto` as the source that recognises `scenarios.root`."""
+    if "scenarios=auto" not in argv:
+        return list(argv)
+    from .catalog import detect
+
+    roots = [word.partition("=")[2] for word in argv if word.startswith("scenarios.root=")]
+    if not roots:
+        raise InputError("scenarios=auto: give scenarios.root=DIR to look at")
+    names = detect(roots[-1].strip("'\""))
+    if len(names) > 1:
+        raise InputError(f"scenarios=auto: {' and '.join(names)} are recognised there; choose one")
+    return [f"scenarios={names[0]}" if word == "scenarios=auto" else word for word in argv]
+
+
 def _spelled(argument: str) -> list[str]:
     """One `key=value` in Hydra's words.
 
@@ -136,7 +151,7 @@ def _spelled(argument: str) -> list[str]:
         raise InputError(f"{argument}: options are written without dashes, {argument.lstrip('-')}")
     if key == "planner" and ":" in value:
         return ["planner=custom", f"++planner.target={value}"]
-    if key == "scenarios.ids" and not set(value) & set("'\""):
+    if key in ("scenarios.ids", "scenarios.ego") and not set(value) & set("'\""):
         value = re.sub(r"[^\[\],]+", lambda match: f"'{match[0].strip()}'", value)
     if equals and key.partition(".")[0] in parts.GROUPS and "." in key:
         return [f"++{key}={value}"]

@@ -30,6 +30,12 @@ usage: python run_closed_loop.py [key=value ...] [-m]
 
 scenarios.ids=[a,b]      drive these scenarios
 scenarios.limit=N        drive the first N scenarios, 0 for all (1)
+scenarios=auto scenarios.root=DIR
+                         the source that recognises the folder; `drivesim scenarios DIR` says what is there
+scenarios.tag=[a,b]      only scenarios with these tags; further filters: has, min_agents, max_agents, min_seconds,
+                         max_seconds, map, near=[lat,lon,metres]
+scenarios.window=SECONDS cut every log into stretches this long, one every scenarios.stride seconds
+scenarios.ego=TRACK      drive as this agent of the log
 planners=[a,b]           compare several planners, each from its own yaml or as my.pkg:Mine
 planner=custom planner.target=my.pkg:Mine +planner.args.x=1
                          a planner of your own; planner=my.pkg:Mine for short

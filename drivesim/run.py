@@ -105,6 +105,8 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> str:
 
 def _announce(work: Work) -> None:
     console.print(f"{len(work.jobs)} rollout{'s' * (len(work.jobs) > 1)} into {work.out}")
+    if work.sifted:
+        console.print(work.sifted, markup=False)
     for id, reason in work.skipped.items():
         console.print(f"skipped {id}: {reason}", markup=False)
     for id, reason in work.broken.items():

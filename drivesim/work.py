@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import drive, parts
+from .catalog import filters
+from .catalog.filters import Filter, Sieve
+from .catalog.scan import scan
 from .errors import InputError, NotDrivable
 from .parts import Part
 from .storage import Job
 from .versions import versions
 
-SELECTION = {"ids": list[str] | str | None, "limit": int | None}
+SELECTION = {"ids": list[str] | str | None, "limit": int | None, **filters.TYPES}
 """Keys of `scenarios` that say which of a source's scenarios to drive; they are no options of the source."""
+
+STRETCH = {"window": float | None, "stride": float | None, "ego": str | None}
+"""Keys of `scenarios` that make other scenarios of a source's: stretches of some seconds, another agent's drive."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Work:
     broken: Mapping[str, str]  # scenarios whose data cannot be read, with the reason
     out: Path
     workers: int
+    sifted: str = ""  # what filters left and what they removed, in words
 
 
 def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
@@ -38,16 +46,17 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
     planners = _planners(config, folders)
     shared = {group: parts.check(group, config[group]) for group in ("generation", "behavior", "control")}
     metrics = [parts.check(f"metrics.{name}", node) for name, node in config["metrics"].items()]
-    asked = {key: config["scenarios"].get(key) for key in SELECTION}
-    asked = {key: parts.convert(f"scenarios.{key}", value, SELECTION[key]) for key, value in asked.items()}
-    node = parts.check("scenarios", {k: v for k, v in config["scenarios"].items() if k not in SELECTION}, SELECTION)
+    asked, node = _scenarios(config["scenarios"])
     seeds = _seeds(config)
     origin = parts.build(node)
     stamp = versions([node, *planners.values(), *shared.values(), *metrics])
-    wanted, limit = select(origin, **asked)
+    wanted, limit = select(origin, asked.pop("ids"), asked.pop("limit"))
     skipped = {id: reason for id, reason in _undrivable(origin).items() if id in wanted}
     broken: dict[str, str] = {}
     jobs: dict[str, list[Job]] = {}
+    chosen, sifted = Filter.read(asked), ""
+    if chosen:
+        wanted, sifted = _filtered(chosen, node, wanted, limit, config["workers"])
     for id in wanted:
         if id in skipped or (limit and len(jobs) == limit):
             continue
@@ -69,7 +78,47 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
         told = "; ".join(f"{id}: {reason}" for id, reason in {**skipped, **broken}.items())
         raise InputError(f"nothing to drive: {told or 'no scenario is chosen'}")
     every = tuple(job for mine in jobs.values() for job in mine)
-    return Work(every, skipped, broken, Path(config["out"]), config["workers"])
+    return Work(every, skipped, broken, Path(config["out"]), config["workers"], sifted)
+
+
+def _scenarios(node: Mapping[str, Any]) -> tuple[dict[str, Any], Part]:
+    """What is asked of the source (values of `SELECTION`), and the checked source with what is wrapped around it."""
+    asked = {key: parts.convert(f"scenarios.{key}", node.get(key), hint) for key, hint in SELECTION.items()}
+    cut = {key: parts.convert(f"scenarios.{key}", node.get(key), hint) for key, hint in STRETCH.items()}
+    beside = {**SELECTION, **STRETCH}
+    own = parts.check("scenarios", {key: value for key, value in node.items() if key not in beside}, beside)
+    return asked, wrapped(own, **cut)
+
+
+def wrapped(node: Part, window: float | None = None, stride: float | None = None, ego: str | None = None) -> Part:
+    """A source's part, driven as the agent `ego`, cut into stretches of `window` seconds every `stride` seconds."""
+    if ego is not None:
+        own = "ego" in parts.signature(parts.locate(str(node["_target_"]), "scenarios"))  # a storyboard names its own
+        other = {**node, "ego": ego} if own else {"_target_": "drivesim.windows.AsEgo", "source": node, "ego": ego}
+        node = parts.check("scenarios", other)
+    if window is not None:
+        cut = {"_target_": "drivesim.windows.Windows", "source": node, "seconds": window, "stride": stride}
+        node = parts.check("scenarios", cut)
+    elif stride is not None:
+        raise InputError(f"scenarios.stride={stride}: scenarios.window=SECONDS is expected with it")
+    return node
+
+
+def _filtered(chosen: Filter, node: Part, ids: Sequence[str], limit: int, workers: int) -> tuple[list[str], str]:
+    """Ids that the filter takes, the first `limit` of them (0: all), and what it removed.
+
+    InputError says so if none is left.
+    """
+    sieve, taken = Sieve(chosen), []
+    with closing(scan(node, ids, workers)) as entries:
+        for entry in entries:
+            if sieve.takes(entry):
+                taken.append(entry.id)
+                if limit and len(taken) == limit:
+                    break
+    if not taken:
+        raise InputError(sieve.told())
+    return taken, sieve.told()
 
 
 def _root(config: Mapping[str, Any], folders: Sequence[Path]) -> None:

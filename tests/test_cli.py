@@ -1,5 +1,6 @@
 """Help answers from source alone; `drivesim` says in plain words what is wrong, with the right exit code."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from drivesim import manual, parts
+import drivesim
+from drivesim import manual, parts, scenario_file
+from drivesim.catalog import Entry
 from drivesim.check import check_planner, trial
 from drivesim.cli import main
+from drivesim.commands.scenarios import line
 from drivesim.types import Plan
 
 from .worlds import scenario as world
@@ -195,6 +199,15 @@ def test_check_fails_with_what_is_wrong(capsys):
         (["check", f"{HERE}:Straight", "--arg", "gain"], "key=value is expected"),
         (["scenarios", "pandsaet", "x"], "did you mean pandaset?"),
         (["scenarios", "argoverse2", "/no/such/folder"], "/no/such/folder"),
+        (["scenarios", "/no/such/folder"], "neither a folder or file nor a source"),
+        (["scenarios", "synthetic", "--tag", "turnleft"], "did you mean turn_left?"),
+        (["scenarios", "synthetic", "--has", "cars"], "did you mean car"),
+        (["scenarios", "synthetic", "--near", "here"], "--near here: LAT,LON"),
+        (["scenarios", "synthetic", "--stride", "2"], "scenarios.window=SECONDS is expected with it"),
+        (["scenarios", "synthetic", "elsewhere"], "elsewhere: one source and one root"),
+        (["view", "synthetic", "town-9999999"], "no scenario town-9999999"),
+        (["view", "synthetic", "town-0000", "--step", "99999"], "no step 99999; it has 0 to"),
+        (["view", "synthetic", "town-0000", "--out", "x.gif"], "ends in .png or .html"),
         (["report", "/no/such/folder"], "no results there"),
     ],
 )
@@ -204,11 +217,67 @@ def test_wrong_input_is_one_line_and_code_2(capsys, words, told):
     assert error.startswith("error: ") and told in error and len(error.splitlines()) == 1
 
 
-def test_scenarios_are_listed_with_what_they_hold(capsys):
-    assert main(["scenarios", "synthetic", "--arg", "count=2", "--arg", "duration=3.0"]) == 0
+FEW = ["scenarios", "synthetic", "--arg", "count=2", "--arg", "duration=3.0", "--workers", "0"]
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRIVESIM_CACHE", str(tmp_path))
+
+
+def test_scenarios_are_listed_with_what_they_hold(capsys, own_cache):
+    assert main(FEW) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["town-0000", "town-0001"]
-    assert "6 cameras" in lines[0] and "agents" in lines[0] and "Apache-2.0" in lines[0]
+    assert lines[0] == "synthetic: 2 scenes"
+    assert [line.split()[0] for line in lines[1:3]] == ["town-0000", "town-0001"]
+    assert "3.0 s" in lines[1] and "6 cameras" in lines[1] and "agents (" in lines[1] and " lights" in lines[1]
+    assert lines[3] == "2 of 2 can be driven, 6.0 s in all" and "Apache-2.0" in lines[4]
+
+
+def test_scenarios_for_programs(capsys, own_cache):
+    assert main([*FEW, "--json", "--has", "pedestrian"]) == 0
+    (section,) = json.loads(capsys.readouterr().out)
+    assert section["source"] == "synthetic" and section["seen"] == 2 and section["removed"] == {}
+    assert [scene["id"] for scene in section["scenes"]] == ["town-0000", "town-0001"]
+    assert section["scenes"][0]["agents"]["pedestrian"] > 0 and section["scenes"][0]["licence"]
+
+
+def test_nothing_left_is_an_error_that_says_why(capsys, own_cache):
+    assert main([*FEW, "--min-agents", "100000"]) == 2
+    out, error = capsys.readouterr()
+    assert error == "error: 0 of 2 scenes left: 2 had fewer than 100000 agents\n" and "town" not in out
+
+
+def test_enough_is_enough(capsys, own_cache):
+    assert main([*FEW, "--limit", "1"]) == 0
+    assert "town-0001" not in capsys.readouterr().out
+
+
+def test_a_folder_is_recognised(capsys, own_cache, road, tmp_path):
+    (tmp_path / "logs").mkdir()
+    scenario_file.write(road, tmp_path / "logs" / "street.scenario.parquet")
+    assert main(["scenarios", str(tmp_path / "logs")]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"converted in {tmp_path / 'logs'}: 1 scene\nstreet  4.0 s  1 agents (1 car)")
+    assert main(["view", str(tmp_path / "logs"), "--out", str(tmp_path / "x.png")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'x.png'}\n"
+    assert main(["scenarios", str(tmp_path / "logs"), "--window", "2", "--stride", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "street@0.0s  2.0 s" in told and "street@2.0s" in told
+    assert drivesim.load(root=str(tmp_path / "logs")).id == "street"
+
+
+def test_tags_explain_themselves(capsys):
+    assert main(["scenarios", "any", "--tag", "?"]) == 0
+    assert "turn_left " in capsys.readouterr().out
+
+
+def test_what_a_log_calls_itself_cannot_move_the_cursor():
+    entry = Entry("a\x1b[2J", "drivable", licence="x", problems=("\x07 rings", "two", "three", "four"))
+    assert line(entry).splitlines() == [
+        "a?[2J  0.0 s  0 agents  0 cameras  0 lanes, without links, no drivable area",
+        "    ! ? rings", "    ! two", "    ! three", "    ! and 1 more (--json)",
+    ]  # fmt: skip
 
 
 def test_the_doctor_finds_this_machine_fit(capsys):

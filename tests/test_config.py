@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from hydra.errors import MissingConfigException
 
-from drivesim import config, parts
+from drivesim import config, drive, parts, scenario_file
 from drivesim.errors import InputError, NotDrivable
 from drivesim.types import Kind
 from drivesim.versions import versions
@@ -258,6 +258,60 @@ def test_selection_without_what_cannot_be_driven_needs_no_such_method():
     assert select(Plain()) == (["a"], 1)
 
 
+def test_filters_choose_and_tell(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRIVESIM_CACHE", str(tmp_path))
+    chosen = {"_target_": f"{HERE}.Logs", "max_agents": 0}
+    found = work(composed(scenarios={**chosen, "limit": 0}))
+    assert ids(found) == ["a", "e"] and found.jobs[0].source == {"_target_": f"{HERE}.Logs"}
+    assert found.sifted == "2 of 5 scenes left: 2 cannot be driven, 1 cannot be read"
+    first = work(composed(scenarios=chosen))
+    assert ids(first) == ["a"] and first.sifted == "1 of 1 scene left", "enough is enough"
+    assert ids(work(composed(scenarios={**chosen, "ids": ["e"]}))) == ["e"]
+    with pytest.raises(InputError, match="0 of 5 scenes left: 2 cannot be driven, 2 had no u_turn, 1 cannot be read"):
+        work(composed(scenarios={"_target_": f"{HERE}.Logs", "tag": ["u turn"]}))
+    with pytest.raises(InputError, match="did you mean u_turn"):
+        work(composed(scenarios={"_target_": f"{HERE}.Logs", "tag": "uturn"}))
+    with pytest.raises(InputError, match=r"scenarios\.min_agents=many"):
+        work(composed(scenarios={"_target_": f"{HERE}.Logs", "min_agents": "many"}))
+
+
+@dataclass
+class Streets(Logs):
+    """Logs with another car in each."""
+
+    def load(self, id):
+        other = track((20, 0), speed=5)
+        return replace(world(track((0, 0), speed=5), other), id=id, fingerprint=self.fingerprint(id))
+
+    def ids(self):
+        return ["a"]
+
+
+@dataclass
+class Story(Streets):
+    ego: str = ""
+
+
+def test_stretches_and_other_egos_are_part_of_the_job():
+    node = {"_target_": f"{HERE}.Streets"}
+    cut = {"window": 2, "stride": 1.0}
+    jobs = work(composed(scenarios={**node, **cut, "ego": "track 1", "limit": 0})).jobs
+    inner = {"_target_": "drivesim.windows.AsEgo", "source": node, "ego": "track 1"}
+    assert jobs[0].source == {
+        "_target_": "drivesim.windows.Windows", "source": inner, "seconds": 2.0, "stride": 1.0,
+    }  # fmt: skip
+    assert [job.scenario for job in jobs] == ["a@0.0s", "a@1.0s", "a@2.0s"]
+    plain = work(composed(scenarios={**node, **cut, "ids": "a@1.0s"})).jobs
+    assert plain[0].key != jobs[1].key
+    assert drive.load(jobs[1]).track_ids == ("track 1", "ego") and drive.load(plain[0]).track_ids[0] == "ego"
+    own = work(composed(scenarios={"_target_": f"{HERE}.Story", "ego": "me"})).jobs
+    assert own[0].source == {"_target_": f"{HERE}.Story", "ego": "me"}, "an option of the source itself"
+    with pytest.raises(InputError, match=r"scenarios\.window=SECONDS is expected"):
+        work(composed(scenarios={**node, "stride": 1.0}))
+    with pytest.raises(InputError, match=r"scenarios\.window=long"):
+        work(composed(scenarios={**node, "window": "long"}))
+
+
 def test_every_combination_is_one_job():
     logs = {"_target_": f"{HERE}.Logs", "limit": 2}
     planner = parts.read("planner", "idm")  # as it is there when nothing is said
@@ -374,6 +428,24 @@ def test_options_that_only_the_classes_know(line):
     assert plain["planner"] == {"target": "my.pkg:Mine", "args": {"x": 1}}
     assert list(plain["metrics"]) == ["comfort"] and plain["metrics"]["comfort"]["jerk"] == 2
     assert plain["planners"] == ["idm", "my.pkg:Mine"]
+
+
+def test_filters_in_plain_words(line):
+    _, (plain,), _ = line(
+        "scenarios.tag=[turn left,cut-in]", "scenarios.has=pedestrian", "scenarios.near=[42.3,-71.0,500]",
+        "scenarios.map=us-ma-boston", "scenarios.min_agents=3", "scenarios.ego=0061", "scenarios.window=8",
+    )  # fmt: skip
+    assert plain["scenarios"] | {"_target_": ""} == {
+        "_target_": "", "tag": ["turn left", "cut-in"], "has": "pedestrian", "near": [42.3, -71.0, 500],
+        "map": "us-ma-boston", "min_agents": 3, "ego": "0061", "window": 8,
+    }  # fmt: skip
+
+
+def test_the_format_may_be_recognised(line, tmp_path):
+    scenario_file.write(world(track((0, 0), speed=5)), tmp_path / "street.scenario.parquet")
+    _, (plain,), _ = line("scenarios=auto", f"scenarios.root={tmp_path}")
+    assert plain["scenarios"] == {"_target_": "scenarios.converted.Converted", "root": str(tmp_path)}
+    assert line("scenarios=auto", code=2)[2] == "error: scenarios=auto: give scenarios.root=DIR to look at\n"
 
 
 def test_a_planner_by_its_import_path(line):
