@@ -23,11 +23,10 @@ def add(commands: Any) -> None:
         "convert", help="scenarios of any source as files", description=run.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    told = "; ".join(f"{name}: {about}" for name, about in TARGETS.items())
     parser.add_argument("words", nargs="+", metavar="ROOT OUT | NAME [ROOT] OUT",
-                        help="a folder or file of any known format, or a source and its folder; the folder to write to")  # fmt: skip
-    parser.add_argument(
-        "--to", choices=TARGETS, default="drivesim", help="; ".join(f"{k}: {v}" for k, v in TARGETS.items())
-    )
+                        help="what to read, as in `drivesim scenarios`, and the folder to write to")  # fmt: skip
+    parser.add_argument("--to", choices=TARGETS, default="drivesim", help=told)
     parser.add_argument("--id", action="append", dest="ids", metavar="ID", help="only this scenario (several: repeat)")
     parser.add_argument("--sensors", action="store_true", help="photos and sweeps too (our own file alone)")
     add_source(parser)
