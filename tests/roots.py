@@ -16,7 +16,7 @@ ROOTS = {
     "waymo": SHARED / "data" / "waymo",
     "scenarionet": SHARED / "data" / "scenarionet",
     "commonroad": SHARED / "data" / "commonroad",
-    "openscenario": SHARED / "oracles" / "openscenario" / "xosc",
+    "openscenario": SHARED / "oracles" / "openscenario",
 }
 
 
@@ -42,8 +42,6 @@ def small_root(name: str, folder: Path) -> Path:
 
         write_sequence(folder)
         return folder
-    if name == "openscenario":
-        return _copied(ROOTS[name].parent, folder / "all") / "xosc"
     only = {
         "argoverse2": "7fab2350-7eaf-3b7e-a39d-6937a4c1bede",
         "waymo": "gpudrive_json/tfrecord-00001-of-01000_307.json.gz",
