@@ -29,17 +29,20 @@ from drivesim.geometry import to_frame, wrap_angle
 from drivesim.roadmap import RoadMap
 from drivesim.types import Briefing, Observation, Plan, Privileged
 
+BRAKES = 10.0
+"""Harder than any road vehicle brakes [m/s^2]: a dry road gives 8 to 9."""
+
 
 @dataclass
 class IDM:
     """Follows the route at the speed that leader, lights, limit and curves allow; it sees the world's true state.
 
-    The plan rolls the model out against a leader that keeps its speed; an offset from the route eases out
-    over `settle` seconds of travel.
+    The plan rolls the model out against a leader that goes on braking as it does, else keeps its speed; an offset
+    from the route eases out over `settle` seconds of travel.
     """
 
     driver: Driver = field(default_factory=lambda: Driver(lateral=1.2))  # gentle in bends: the LQR tracker is soft
-    cruise: float = 13.9  # where no lane states a limit [m/s]
+    cruise: float = 13.9  # where no lane states a limit, or as fast as it goes at the start [m/s]
     horizon: float = 4.0  # [s]
     settle: float = 1.5  # [s]
     period: float = 0.1
@@ -52,15 +55,18 @@ class IDM:
         self._length = torch.tensor([SPACING * (self._route.shape[1] - 1)])
         self._limit: Tensor | None = None
         self._s: Tensor | None = None  # where on the route the last plan was made
+        self._leader: Tensor | None = None  # (1,) its speed at the last plan
+        self._slowing = torch.zeros(1)  # acceleration of the leader, never above 0 [m/s^2]
 
     def plan(self, observation: Observation) -> Plan:
         world = observation.world
         assert world is not None
-        if self._limit is None:
-            self._limit, self._stop = self._rules(world)
-        s = self._progress(world.agents.xy[:1])
         speed = observation.ego.velocity[-1:, 0].clamp_min(0)
+        if self._limit is None:
+            self._limit, self._stop = self._rules(world, float(speed))
+        s = self._progress(world.agents.xy[:1])
         gap, leader = self._obstacle(world, s, speed)
+        self._watch(leader)
         travel = self._roll_out(s, speed, gap, leader) - s
         poses = self._poses(world.ego_pose, travel, float(speed))
         return Plan(poses, torch.arange(1, len(poses) + 1) * self._dt)
@@ -73,10 +79,10 @@ class IDM:
         self._s, _ = locate(self._route, xy, self._s)
         return self._s
 
-    def _rules(self, world: Privileged) -> tuple[Tensor, Tensor]:
+    def _rules(self, world: Privileged, speed: float) -> tuple[Tensor, Tensor]:
         """Allowed speed (1, P) and stop lines (1, S) along the route."""
         road = RoadMap.of(world.map)
-        cruise = torch.full(self._route.shape[:2], self.cruise)
+        cruise = torch.full(self._route.shape[:2], max(self.cruise, speed))
         limit = lane_limits(self._route, world.map.lanes, road, cruise)
         stop = stop_lines(self._route, self._length, world.signals, lane_yaws(world.signals, road))
         return speed_limits(self._route, limit, self.driver), stop
@@ -90,6 +96,13 @@ class IDM:
         red = red_gap(self._stop, s + size[:, 0] / 2, speed, world.signals.at(world.step), self.driver)
         return torch.minimum(gap, red), torch.where(red < gap, 0.0, leader)
 
+    def _watch(self, leader: Tensor) -> None:
+        """How hard the leader brakes, smoothed; another leader shows as a jump of the speed."""
+        change = (leader - self._leader) / self.period if self._leader is not None else torch.zeros(1)
+        same = change.abs() <= BRAKES
+        self._slowing = torch.where(same, 0.5 * (self._slowing + change.clamp_max(0.0)), 0.0)
+        self._leader = leader
+
     def _roll_out(self, s: Tensor, speed: Tensor, gap: Tensor, leader: Tensor) -> Tensor:
         """Arc lengths (H,) of the box centre over the horizon."""
         places = []
@@ -101,6 +114,7 @@ class IDM:
             following = (speed + self._dt * a).clamp_min(0)
             moved = self._dt * (speed + following) / 2
             s, speed, gap = s + moved, following, gap + self._dt * leader - moved
+            leader = (leader + self._dt * self._slowing).clamp_min(0)
             places.append(s)
         return torch.cat(places)
 
