@@ -125,11 +125,35 @@ def first_bytes(path: Path, count: int = 64) -> bytes:
         return b""
 
 
+def walk(root: Path, endings: tuple[str, ...], depth: int = 12, most: int = 10_000_000) -> Iterator[Path]:
+    """Files below a folder whose names end in one of `endings`, in order of names, at most `depth` folders down, among
+    the first `most` entries. Links to folders are followed; a folder that several lead to is looked into once."""
+    seen, looked = set[str](), 0
+    if not root.is_dir():
+        return
+    for folder, folders, names in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
+        if len(Path(folder).relative_to(root).parts) >= depth:
+            folders.clear()
+        for name in sorted(names):
+            looked += 1
+            if looked > most:
+                return
+            if name.lower().endswith(endings):
+                yield Path(folder) / name
+
+
 def inside(folder: Path, name: str) -> Path:
-    """`folder / name` of a name that a log states; InputError if it leads out of the folder."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise InputError(f"{folder}: names a file outside itself, {name!r}; not opened")
+    """`folder / name` of a name that a log states; InputError if it leads out of the folder. Symbolic links inside are
+    followed: large data sets are spread over disks, and it is their owner who laid them."""
+    path = Path(os.path.normpath(folder / name))
+    if not path.is_relative_to(os.path.normpath(folder)) or "\0" in name:
+        raise InputError(f"{folder}: names a file outside itself, {name[:200]!r}; not opened")
     return path
 
 

@@ -118,7 +118,15 @@ def _scenario(tensors: dict[str, Tensor], meta: dict[str, Any]) -> Scenario:
     structs = [_rebuild(kind, prefix, tensors, meta["values"]) for prefix, kind in _STRUCTS.items()]
     log, road, scenery, signals = structs
     cameras = tuple(
-        Camera(name, width, height, tensors[f"cameras.{i}.intrinsics"], tensors[f"cameras.{i}.pose"], tuple(bent), rate)
+        Camera(
+            str(name),
+            int(width),
+            int(height),
+            tensors[f"cameras.{i}.intrinsics"],
+            tensors[f"cameras.{i}.pose"],
+            tuple(map(float, bent)),
+            float(rate),
+        )
         for i, (name, width, height, bent, rate) in enumerate(meta["cameras"])
     )
     goals = tuple(
@@ -126,7 +134,7 @@ def _scenario(tensors: dict[str, Tensor], meta: dict[str, Any]) -> Scenario:
         for i, limits in enumerate(meta["goals"])
     )
     briefing = Briefing(
-        tensors["briefing.route"], Command[meta["command"]], Vehicle(**meta["vehicle"]), cameras, meta["dt"], goals
+        tensors["briefing.route"], Command[meta["command"]], _vehicle(meta), cameras, float(meta["dt"]), goals
     )
     name, latitude, longitude = meta["place"]
     return Scenario(
@@ -137,6 +145,10 @@ def _scenario(tensors: dict[str, Tensor], meta: dict[str, Any]) -> Scenario:
         place=Place(str(name), _number(latitude), _number(longitude)),
         inferred={str(k): float(v) for k, v in meta["inferred"].items()}, problems=tuple(map(str, meta["problems"])),
     )  # fmt: skip
+
+
+def _vehicle(meta: dict[str, Any]) -> Vehicle:
+    return Vehicle(**{name: float(value) for name, value in meta["vehicle"].items()})
 
 
 def _spelled(value: float) -> float | str:
@@ -189,7 +201,7 @@ def _tensors(table: pa.Table) -> dict[str, Tensor]:
         if dtype not in _DTYPES or any(n < 0 for n in shape):
             raise ValueError(f"{name} is {dtype} of shape {shape}")
         values = np.frombuffer(bytearray(data), dtype=np.dtype(dtype).newbyteorder("<"))
-        tensors[name] = torch.from_numpy(values).reshape(shape)
+        tensors[name] = torch.from_numpy(values.reshape(shape))  # of the two reshapes the one that raises ValueError
     return tensors
 
 

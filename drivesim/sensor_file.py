@@ -82,13 +82,15 @@ def _handles(path: Path, rows: list[dict[str, Any]], cameras: dict[str, Camera])
     images: dict[str, list[RecordedImage]] = {name: [] for name in cameras}
     sweeps = []
     for row, told in enumerate(rows):
-        pose = torch.tensor(told["pose"], dtype=torch.float64)
+        pose, time = np.array(told["pose"], dtype=np.float64), float(told["time"])
+        if not np.isfinite([*pose.flat, time]).all():
+            raise ValueError(f"recording {row} has no time or pose")
         if told["sensor"]:
             camera = cameras[told["sensor"]].resized(told["width"], told["height"])
             read = _Photo(path, row, told["width"], told["height"])
-            images[camera.name].append(RecordedImage(camera, told["time"], pose.reshape(4, 4), read))
+            images[camera.name].append(RecordedImage(camera, time, torch.from_numpy(pose.reshape(4, 4)), read))
         else:
-            sweeps.append(RecordedSweep(told["time"], pose.reshape(3), _Sweep(path, row)))
+            sweeps.append(RecordedSweep(time, torch.from_numpy(pose.reshape(3)), _Sweep(path, row)))
     return SensorLog({name: tuple(log) for name, log in images.items() if log}, tuple(sweeps))
 
 

@@ -300,8 +300,53 @@ def test_broken_sensor_files_are_named_when_they_are_read(tmp_path):
 def test_one_frame_is_not_drivable(tmp_path):
     log = write_log(tmp_path / "log")
     write(log / "annotations.feather", box_rows(1))
-    with pytest.raises(NotDrivable, match="1 frame"):
+    with pytest.raises(NotDrivable, match=r"log.*0\.1 s long"):
         Argoverse2(str(tmp_path)).load("log")
+
+
+@pytest.mark.parametrize(
+    "name, column, value",
+    [
+        ("calibration/intrinsics", "height_px", 0),
+        ("calibration/intrinsics", "fx_px", "wide"),
+        ("calibration/intrinsics", "sensor_name", "../x"),
+        ("calibration/egovehicle_SE3_sensor", "sensor_name", 7),
+        ("annotations", "track_uuid", None),
+        ("annotations", "timestamp_ns", "now"),
+        ("city_SE3_egovehicle", "tz_m", [1.0]),
+    ],
+)
+def test_columns_of_other_types_are_refused_by_name(tmp_path, name, column, value):
+    path = write_log(tmp_path / "log", calibration=True) / f"{name}.feather"
+    write(path, [{**row, column: value} for row in feather.read_table(path).to_pylist()])
+    with pytest.raises(InputError, match=path.parent.name):
+        Argoverse2(str(tmp_path)).load("log")
+
+
+def test_a_box_without_size_is_left_out_and_told(tmp_path):
+    path = write_log(tmp_path / "log") / "annotations.feather"
+    rows = feather.read_table(path).to_pylist()
+    write(path, [{**row, "width_m": -1.0} if row["track_uuid"] == CAR else row for row in rows])
+    loaded = Argoverse2(str(tmp_path)).load("log")
+    assert CAR not in loaded.track_ids and RIDER in loaded.track_ids
+    assert any(CAR in p and "size" in p for p in loaded.problems)
+
+
+def test_logs_without_annotations_are_listed_with_the_reason(tmp_path):
+    write_log(tmp_path / "train" / "a")
+    (write_log(tmp_path / "test" / "b") / "annotations.feather").unlink()
+    source = Argoverse2(str(tmp_path))
+    assert source.ids() == ["a", "b"] and list(source.undrivable()) == ["b"]
+    with pytest.raises(NotDrivable, match=r"b/annotations\.feather.*test split"):
+        source.load("b")
+
+
+def test_a_log_is_called_what_its_link_is_called(tmp_path):
+    write_log(tmp_path / "store" / "4f3a")
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "log").symlink_to(tmp_path / "store" / "4f3a")
+    source = Argoverse2(str(tmp_path / "val"))
+    assert source.ids() == ["log"] and source.load("log").id == "log"
 
 
 def test_wrong_roots_and_ids(tmp_path, written):
@@ -317,7 +362,7 @@ def test_a_gap_in_the_poses_is_told(tmp_path):
     log = write_log(tmp_path / "log")
     rows = ego_rows(30)
     write(log / "city_SE3_egovehicle.feather", [r for i, r in enumerate(rows) if not 20 < i < 50])
-    with pytest.raises(InputError, match=r"city_SE3_egovehicle.*at 1\.1 s"):
+    with pytest.raises(InputError, match=r"log: .*the ego.*not there at 1\.1 s"):
         Argoverse2(str(log)).load("log")
 
 

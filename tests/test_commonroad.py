@@ -166,6 +166,25 @@ def test_limits_are_in_metres_per_second_in_both_versions(tmp_path):
     assert limits[0] == pytest.approx(11.176) and torch.isnan(limits[1])
 
 
+@pytest.mark.parametrize("country, name", [("FRA", "B14"), ("RUS", "3.24"), ("GRC", "\u03a1-32"), ("BEL", "274")])
+def test_limits_of_other_countries(tmp_path, country, name):
+    part = f"<trafficSignElement><trafficSignID>{name}</trafficSignID><additionalValue>13.9</additionalValue>"
+    road = lanelet(1, (-20, 60), 0, '<trafficSignRef ref="50"/>')
+    sign = f'<trafficSign id="50">{part}</trafficSignElement></trafficSign>'
+    s = load(tmp_path, sign, task(), road=road, benchmark=f"{country}_Test-1_1_T-1")
+    assert s.scene.map.lanes.speed_limit[0] == pytest.approx(13.9)
+
+
+@pytest.mark.parametrize("name", ["successors", "outgoing"])
+def test_turns_as_intersections_state_them(tmp_path, name):
+    """The lane behind goes straight on; the intersection calls it a left turn, which the light rules."""
+    incoming = f'<incomingLanelet ref="1"/><{name}Left ref="2"/>'
+    cross = f'<intersection id="80"><incoming id="81">{incoming}</incoming></intersection>'
+    s = load(tmp_path, LIGHT.format(0, "left", "true"), cross, task(), road=LIT)
+    assert s.scene.signals.lane.tolist() == [1] and s.scene.map.lanes.intersection.tolist() == [False, True]
+    assert "intersections" not in s.inferred
+
+
 def test_stop_lines(tmp_path):
     sign = (
         '<trafficSign id="{}"><trafficSignElement><trafficSignID>{}</trafficSignID></trafficSignElement></trafficSign>'
@@ -370,9 +389,22 @@ def test_ids(tmp_path):
     for root in (tmp_path, tmp_path / "a", zipped):
         assert CommonRoad.recognizes(root)
     assert not CommonRoad.recognizes(tmp_path / "note.xml") and not CommonRoad.recognizes(tmp_path / "nowhere")
+    (tmp_path / "c" / "deep" / "DEU_C-1_1_T-1.xml").write_bytes(gzip.decompress(zipped.read_bytes()))
+    assert source.ids() == sorted([*drivable, "DEU_D-1"]), "the same file, unzipped beside"
     write(tmp_path / "e", task(), benchmark="DEU_A-1_1_T-1")
     both = [id for id in source.ids() if id.startswith("DEU_A")]
     assert len(both) == 2 and all(source.load(id).id == id for id in both)
+
+
+def test_linked_folders_are_looked_into_once(tmp_path):
+    write(tmp_path / "disk", task())
+    (tmp_path / "root" / "sub").mkdir(parents=True)
+    for name in ("a", "sub/b"):
+        (tmp_path / "root" / name).symlink_to(tmp_path / "disk")
+    (tmp_path / "root" / "disk" / "circle").parent.mkdir()
+    (tmp_path / "root" / "disk" / "circle").symlink_to(tmp_path / "root")
+    source = CommonRoad(str(tmp_path / "root"))
+    assert source.ids() == ["ZAM_Test-1_1_T-1"] and source.load("ZAM_Test-1_1_T-1").steps == 33
 
 
 def test_names_cannot_lead_out_of_a_folder(tmp_path):

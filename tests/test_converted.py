@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from drivesim import scenario_file
+from drivesim import parquet, scenario_file
 from drivesim.config import source
 from drivesim.errors import InputError
 from drivesim.export import own
@@ -155,6 +155,48 @@ def test_damage_is_told_with_the_files_name(tmp_path):
         source("converted", tmp_path).load("a-b@2.0s")
     with pytest.raises(InputError, match="no scenario 'nobody'"):
         source("converted", tmp_path).load("nobody")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda meta, rows: rows["log.z"].update(shape=[3, 7]),
+        lambda meta, rows: rows["scene.map.lanes.width"].update(dtype="float64"),
+        lambda meta, rows: rows["cameras.0.pose"].update(shape=[16]),
+        lambda meta, rows: meta["vehicle"].update(wheelbase="long"),
+        lambda meta, rows: meta["vehicle"].update(length=-1.0),
+        lambda meta, rows: meta.update(dt=[]),
+        lambda meta, rows: meta["cameras"][0].__setitem__(1, 0),
+    ],
+)
+def test_nonsense_under_a_fresh_digest_is_refused(tmp_path, harm):
+    [path] = own.write(full(), tmp_path)
+    table, meta = parquet.read(path)
+    rows = {row["name"]: row for row in table.to_pylist()}
+    harm(meta, rows)
+    del meta["digest"]
+    table = pa.Table.from_pylist(list(rows.values()), schema=table.schema)
+    parquet.write(table, {**meta, "digest": scenario_file._digest(meta, table)}, path)
+    with pytest.raises(InputError, match=path.name):
+        source("converted", tmp_path).load("a-b@2.0s")
+
+
+def test_recordings_without_a_pose_are_refused(tmp_path):
+    sensors, _ = recorded(tmp_path)
+    own.write(full(sensors=sensors), tmp_path / "out", sensors=True)
+    path = tmp_path / "out" / "a-b@2.0s.sensors.parquet"
+    table = pq.read_table(path)
+    poses = [pose[:7] for pose in table["pose"].to_pylist()]
+    pq.write_table(table.set_column(2, "pose", pa.array(poses, pa.list_(pa.float64()))), path)
+    with pytest.raises(InputError, match=path.name):
+        source("converted", tmp_path / "out").load("a-b@2.0s")
+
+
+def test_linked_folders_hold_scenarios_too(tmp_path):
+    own.write(full(), tmp_path / "disk")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "part").symlink_to(tmp_path / "disk")
+    assert source("converted", tmp_path / "root").ids() == ["part__a-b@2.0s"]
 
 
 def test_kinds_survive(tmp_path):

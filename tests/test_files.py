@@ -89,10 +89,19 @@ def test_sqlite_is_read_only_and_stops_in_time(tmp_path):
 
 
 def test_names_do_not_lead_out_of_the_folder(tmp_path):
-    assert inside(tmp_path, "a/b.txt") == (tmp_path / "a" / "b.txt").resolve()
-    for name in ("../x", "/etc/passwd", "a/../../x"):
+    folder = tmp_path / "log"
+    assert inside(folder, "a/b.txt") == folder / "a" / "b.txt"
+    for name in ("../x", "/etc/passwd", "a/../../x", "../logs", "x\0y"):
         with pytest.raises(InputError, match="outside itself"):
-            inside(tmp_path, name)
+            inside(folder, name)
+
+
+def test_links_in_the_folder_are_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "b.txt").write_text("far")
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "a").symlink_to(tmp_path / "disk")
+    assert inside(tmp_path / "log", "a/b.txt").read_text() == "far"
 
 
 def test_the_folder_of_caches_can_be_chosen(monkeypatch):

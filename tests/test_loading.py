@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from drivesim.errors import InputError
-from drivesim.loading import Track, assemble, command_of, fingerprint, route_along
+from drivesim.loading import Track, assemble, command_of, fingerprint, make_lanes, route_along
 from drivesim.loading.tracks import slopes
 from drivesim.types import Command, Kind
 
@@ -55,6 +55,18 @@ def test_route_is_the_lane_and_goes_on():
     assert float(route.diff(dim=0).norm(dim=-1).max()) < 1.6
     own = route_along(straight_road(), path, center=False)
     assert abs(float(own[20, 1]) - 0.8) < 0.3
+
+
+def test_a_route_goes_straight_on_where_lanes_fork():
+    """The turn begins exactly along the road, the way on by a hair to the right: how they begin tells nothing."""
+    x, angle = np.linspace(0, 40, 21), np.linspace(0, np.pi / 2, 12)
+    turn = np.column_stack([40 + 15 * np.sin(angle), 15 - 15 * np.cos(angle), 0 * angle])
+    turn[1, 1] = 0.0
+    on = np.column_stack([40 + x, np.minimum(0, -0.01 * x), 0 * x])
+    lanes = make_lanes([np.column_stack([x, 0 * x, 0 * x]), turn, on], [3.5] * 3, successors=[(0, 1), (0, 2)])
+    route = route_along(straight_road().replace(lanes=lanes), np.column_stack([np.arange(30.0), np.zeros(30)]))
+    assert float(route[(route[:, 0] > 45) & (route[:, 0] < 75), 1].abs().max()) < 1 and float(route[-1, 0]) > 200
+    assert command_of(route, torch.tensor([29.0, 0])) == Command.STRAIGHT
 
 
 def test_route_of_a_car_that_stands_still():

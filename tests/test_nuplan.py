@@ -296,6 +296,21 @@ def test_where_maps_are_looked_for(tmp_path, written, monkeypatch):
         NuPlan(str(path), maps=str(tmp_path / "nowhere")).load(FIRST)
 
 
+def test_a_linked_log_finds_the_maps_beside_the_link_too(tmp_path):
+    root = write_dataset(tmp_path / "a", seconds=4)
+    store = tmp_path / "store" / "0b1c"
+    store.parent.mkdir()
+    path = db_of(root).rename(store)
+    (root / f"nuplan-v1.1/splits/mini/{LOG}.db").symlink_to(path)
+    assert len(NuPlan(str(root)).load(FIRST).scene.map.lanes) == 9
+
+
+def test_a_database_of_somebody_else_beside_the_logs_is_passed_over(tmp_path, written):
+    change(tmp_path / "Thumbs.db", "CREATE TABLE pictures (token BLOB)")
+    (tmp_path / "z.db").symlink_to(db_of(written))
+    assert NuPlan.recognizes(tmp_path)
+
+
 def test_the_version_is_the_one_that_the_maps_json_names(tmp_path):
     root = write_dataset(tmp_path / "a", seconds=4)
     rows = {name: [] for name in map_rows()}

@@ -566,6 +566,17 @@ def test_a_folder_without_a_mapping(tmp_path):
         ScenarioNet(str(tmp_path / "nowhere")).ids()
 
 
+def test_deep_and_linked_folders_are_searched_and_names_in_a_mapping_may_be_links(tmp_path):
+    real = write(tmp_path / "disk/sd_a.pkl", waymo())
+    (tmp_path / "root/waymo/v1.2").mkdir(parents=True)
+    (tmp_path / "root/waymo/v1.2/training").symlink_to(tmp_path / "disk")
+    assert ScenarioNet.recognizes(tmp_path / "root") and ScenarioNet(str(tmp_path / "root")).ids() == ["a"]
+    write(tmp_path / "base/dataset_mapping.pkl", {"sd_a.pkl": ""})
+    (tmp_path / "base/sd_a.pkl").symlink_to(real)
+    database = ScenarioNet(str(tmp_path / "base"))
+    assert not database.undrivable() and database.load("a").id == "a"
+
+
 def _empty(tmp_path):
     (tmp_path / "empty").mkdir()
     return tmp_path / "empty"

@@ -18,6 +18,9 @@ from .paths import smooth, span, unit
 ROUTE = 300.0
 """Routes are a multiple of this long [m]."""
 
+BRANCH = 20.0
+"""By how many metres behind a fork its ways have parted."""
+
 
 def route_length(driven: float) -> float:
     """Length [m] of the route ahead of the start for a log that drove `driven` metres."""
@@ -84,8 +87,7 @@ def _onward(road: RoadMap, lane: int, line: np.ndarray, beyond: float) -> np.nda
         if not following:
             break
         end = ahead[-1] - ahead[-2] if len(ahead) > 1 else step
-        starts = [road.center(j)[:2, :2].double().numpy() for j in following]
-        lane = following[int(np.argmax([unit(s[1] - s[0]) @ unit(end) for s in starts]))]
+        lane = max(following, key=lambda j: _toward(road.center(j)[:, :2].double().numpy()) @ unit(end))
         seen.add(lane)
         ahead = np.concatenate([ahead, smooth(road.center(lane).double().numpy(), 1.0)[int(len(ahead) > 0) :, :2]])
     if len(ahead) < 2:
@@ -98,6 +100,12 @@ def _onward(road: RoadMap, lane: int, line: np.ndarray, beyond: float) -> np.nda
     if short > 1:
         ahead = np.concatenate([ahead, ahead[-1] + unit(ahead[-1] - ahead[-2]) * np.arange(1, short)[:, None]])
     return ahead[: int(beyond) + 1]
+
+
+def _toward(line: np.ndarray) -> np.ndarray:
+    """Where a lane (n, 2) leads over its first BRANCH metres, (2,): those that branch off all begin alike."""
+    way = np.hypot(*np.diff(line, axis=0).T).cumsum()
+    return unit(line[min(int(np.searchsorted(way, BRANCH)) + 1, len(line) - 1)] - line[0])
 
 
 def command_of(route: Tensor, ego: Tensor, within: float = 30.0) -> Command:

@@ -9,13 +9,17 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..threads import one_thread
-from ..types import Agents, Map, Polylines, Scenario, Scenery, Signals
+from ..types import Agents, Briefing, Map, Polylines, Scenario, Scenery, Signals
 
 FARTHEST = 1e5
 """Of anything from the world's origin [m]: beyond it a coordinate is damage, not a place."""
 
 FASTEST = 150.0
 """Of any agent [m/s]; the fastest road cars reach 130."""
+
+
+WIDEST = 20_000
+"""Of a photo, to either side [px]."""
 
 
 @one_thread()
@@ -32,9 +36,25 @@ def _problems(scenario: Scenario) -> Iterator[str]:
     yield from _map(scene.map)
     yield from _signals(scene.signals, len(scene.map.lanes))
     yield from _scenery(scene.scenery)
+    yield from _briefing(scene.briefing)
     route = scene.briefing.route
     if route.ndim != 2 or route.shape[1:] != (2,) or len(route) < 2 or _wild(route):
         yield "its route is no line of places"
+
+
+def _briefing(briefing: Briefing) -> Iterator[str]:
+    car = briefing.vehicle
+    if not all(0 < x < 100 for x in (car.length, car.width, car.height, car.wheelbase)):
+        yield f"its ego is {car.length} x {car.width} x {car.height} m with a wheelbase of {car.wheelbase} m"
+    if not abs(car.rear_axle_to_center) < 100 or not 0 < briefing.dt < 10:
+        yield "its ego has no rear axle, or its steps no length"
+    for camera in briefing.cameras:
+        lens, mount = camera.intrinsics, camera.ego_from_camera
+        sound = lens.shape == (3, 3) and mount.shape == (4, 4) and not _wild(lens) and not _wild(mount)
+        if not sound or not all(0 < x <= WIDEST for x in (camera.width, camera.height)) or not lens[0, 0] > 0:
+            yield f"its camera {camera.name} is none"
+    if any(goal.area.ndim != 2 or goal.area.shape[1:] != (2,) or _wild(goal.area) for goal in briefing.goals):
+        yield "a goal is no area"
 
 
 def _log(log: Agents, scenario: Scenario) -> Iterator[str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from drivesim import loading
 from drivesim.errors import InputError, NotDrivable
 from drivesim.geometry import euler_from_rotation, transform
-from drivesim.types import DT, Agents, Kind, Vehicle
+from drivesim.types import DT, Kind, Vehicle
 
 from .files import QUATERNION, TRANSLATION, read_table, transforms
 
@@ -108,8 +108,8 @@ def read_boxes(path: Path, poses: Poses) -> tuple[Boxes, int, int]:
     return boxes, zero, int((last - zero) * 1e-9 / DT + 0.5) + 1
 
 
-def agents_of(boxes: Boxes, poses: Poses, origin: Tensor, zero: int, steps: int) -> tuple[Agents, list[str]]:
-    """Agents (T, A) and their names, the ego first; `origin` (3,) is the world's in the city frame."""
+def tracks_of(boxes: Boxes, poses: Poses, origin: Tensor, zero: int) -> list[loading.Track]:
+    """The tracks, the ego's first; `origin` (3,) is the world's in the city frame."""
     tracks = [_ego_track(poses, origin, zero)]
     yaw, pitch, roll = (x.numpy() for x in boxes.euler)
     xyz, time = (boxes.bottom - origin).numpy(), (boxes.time - zero) * 1e-9
@@ -122,7 +122,7 @@ def agents_of(boxes: Boxes, poses: Poses, origin: Tensor, zero: int, steps: int)
         rows = rows[np.concatenate([[True], np.diff(time[rows]) > 0])]
         size, kind = np.median(boxes.size[rows], axis=0), _KINDS.get(category, Kind.OBJECT)
         tracks.append(loading.Track(name, kind, size, time[rows], xyz[rows], yaw[rows], pitch[rows], roll[rows]))
-    return loading.assemble(tracks, steps), [t.id for t in tracks]
+    return tracks
 
 
 def _ego_track(poses: Poses, origin: Tensor, zero: int) -> loading.Track:

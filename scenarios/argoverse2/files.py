@@ -16,6 +16,7 @@ from drivesim.geometry import rotation_from_quaternion, transform
 
 QUATERNION = ("qw", "qx", "qy", "qz")
 TRANSLATION = ("tx_m", "ty_m", "tz_m")
+TEXTS = ("track_uuid", "category", "sensor_name")
 LARGEST = 512 << 20
 """Bytes of a file; the largest real ones are sweeps and maps of some MB."""
 ROWS = 5_000_000
@@ -23,12 +24,14 @@ ROWS = 5_000_000
 
 
 def read_table(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
-    """Columns of a feather file; numbers must be finite."""
+    """Columns of a feather file: TEXTS of words, the others of finite numbers."""
     from pyarrow import feather
 
-    _bounded(path, "an Argoverse 2 sensor log needs it (test logs come without annotations)")
+    _bounded(path, "an Argoverse 2 sensor log needs it")
     out = _columns(path, columns, lambda: feather.read_table(path, memory_map=False))
     for name, column in out.items():
+        if not (all(isinstance(x, str) for x in column) if name in TEXTS else column.dtype.kind in "iuf"):
+            raise InputError(f"{path}: {name} holds no {'words' if name in TEXTS else 'numbers'}; download it again")
         if column.dtype.kind == "f" and not np.isfinite(column).all():
             row = int(np.flatnonzero(~np.isfinite(column))[0])
             raise InputError(f"{path}: {name} of row {row} is {column[row]}; remove the log or repair it")

@@ -29,6 +29,11 @@ class Log:
         return self.path.suffix == ".parquet"
 
     @property
+    def annotations(self) -> Path:
+        """Everybody's boxes in a sensor log."""
+        return self.path / "annotations.feather"
+
+    @property
     def archive(self) -> Path:
         """Map of a forecasting scenario."""
         return self.path.with_name(f"log_map_archive_{self.id}.json")
@@ -42,7 +47,7 @@ def at(path: Path) -> list[Log]:
     if named.is_file():
         return [Log(path.name, named)]
     if (path / "city_SE3_egovehicle.feather").is_file() or (path / "annotations.feather").is_file():
-        return [Log(path.resolve().name, path)]
+        return [Log(path.name or path.resolve().name, path)]
     return []
 
 

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from drivesim.errors import InputError
 from drivesim.geometry import apply, transform
+from drivesim.loading.sanity import WIDEST
 from drivesim.recordings import photo
 from drivesim.types import Camera, RecordedSweep, SensorLog
 
 from .boxes import AXLE_HEIGHT, Poses
 from .files import QUATERNION, TRANSLATION, read_table, transforms
+from .logs import NAME
 
 # Where `up_lidar` sits in the log's ego frame, for logs without calibration.
 LIDAR = (1.35, 0.0, 1.64)  # [m]
@@ -37,8 +39,11 @@ def own_cameras(log: Path, height: int) -> tuple[Camera, ...]:
         if name not in place:
             raise InputError(f"{extrinsics}: has no row for the camera {name}")
         fx, fy, cx, cy = (float(lens[k][i]) for k in ("fx_px", "fy_px", "cx_px", "cy_px"))
+        wide, tall = (int(lens[k][i]) for k in ("width_px", "height_px"))
+        if not (1 <= wide <= WIDEST and 1 <= tall <= WIDEST and fx > 0 and fy > 0 and NAME.fullmatch(name)):
+            raise InputError(f"{intrinsics}: row {i} describes no camera ({name[:40]!r}, {wide} x {tall} px)")
         matrix = torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64)
-        native = Camera(name, int(lens["width_px"][i]), int(lens["height_px"][i]), matrix, place[name])
+        native = Camera(name, wide, tall, matrix, place[name])
         cameras.append(native.resized(round(native.width * height / native.height), height))
     return tuple(cameras)
 
@@ -64,7 +69,7 @@ def sensors_of(log: Path, cameras: Sequence[Camera], poses: Poses, origin: Tenso
 
 def _recorded(folder: Path, pattern: str, poses: Poses, origin: Tensor) -> tuple[list[Path], Tensor]:
     """Files named by their time stamp, ordered by time, and world_from_ego (n, 4, 4) at those."""
-    files = sorted((p for p in folder.glob(pattern) if p.stem.isdigit()), key=lambda p: int(p.stem))
+    files = sorted((p for p in folder.glob(pattern) if p.stem.isdecimal()), key=lambda p: int(p.stem))
     files = [p for p in files if poses.time[0] <= int(p.stem) <= poses.time[-1]]
     world_from_ego = poses.at(np.array([int(p.stem) for p in files], dtype=np.int64)).clone()
     world_from_ego[:, :3, 3] -= origin

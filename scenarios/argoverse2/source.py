@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from drivesim import loading, rigs
 from drivesim.errors import InputError, NotDrivable
 from drivesim.lidar.sweeps import scenery_from_sweeps
-from drivesim.types import DT, Briefing, Scenario, Scene, SensorLog, Signals
+from drivesim.types import Scenario, SensorLog
 
 from . import logs
-from .boxes import VEHICLE, Poses, agents_of, read_boxes
+from .boxes import VEHICLE, Poses, read_boxes, tracks_of
 from .cities import place_of
 from .forecasting import read_forecast
 from .logs import Log
@@ -21,6 +21,8 @@ from .roads import read_map
 from .sensors import own_cameras, sensors_of
 
 START = 10  # a second of history before the planner takes over
+
+UNANNOTATED = "it has no annotations.feather, so nobody to meet (logs of the test split come without)"
 
 LICENCE = "CC BY-NC-SA 4.0 (Argoverse 2, argoverse.org/about.html#terms-of-use)"
 
@@ -45,6 +47,11 @@ class Argoverse2:
 
     def ids(self) -> list[str]:
         return sorted(logs.everything(self._root))
+
+    def undrivable(self) -> dict[str, str]:
+        """Sensor logs of the test split, and those of the lidar and map change data sets: nobody else is annotated."""
+        logs_ = logs.everything(self._root)
+        return {id: UNANNOTATED for id, log in sorted(logs_.items()) if not (log.forecast or log.annotations.is_file())}
 
     def fingerprint(self, id: str) -> str:
         log = logs.find(self._root, id)
@@ -80,27 +87,25 @@ class Argoverse2:
 
     def _sensor_log(self, log: Log) -> Scenario:
         folder = log.path
+        if not log.annotations.is_file():
+            raise NotDrivable(f"{log.annotations}: not there; {UNANNOTATED}")
         poses = Poses.read(folder / "city_SE3_egovehicle.feather")
-        boxes, zero, steps = read_boxes(folder / "annotations.feather", poses)
-        if steps < START + 2:
-            raise NotDrivable(f"{folder}: {steps} frames at 10 Hz; at least {START + 2} are needed")
+        boxes, zero, steps = read_boxes(log.annotations, poses)
         origin = poses.at(np.array([zero]))[0, :3, 3]
-        agents, ids = agents_of(boxes, poses, origin, zero, steps)
-        if not agents.valid[:, 0].all():
-            gap = int((~agents.valid[:, 0]).nonzero()[0])
-            raise InputError(f"{folder / 'city_SE3_egovehicle.feather'}: no pose of the ego at {gap * DT:.1f} s")
         road = read_map(folder / "map", origin.numpy())
         cameras = own_cameras(folder, self.height) or rigs.rig(self.rig, self.width, self.height)
         sensors = sensors_of(folder, cameras, poses, origin, zero)
-        scenery = scenery_from_sweeps(sensors.sweeps if sensors else (), agents, road)
-        route = loading.route_along(road, agents.xy[:, 0].double().numpy(), yaw=float(agents.yaw[0, 0]))
-        command = loading.command_of(route, agents.xy[START, 0])
-        return Scenario(
-            id=log.id, source="argoverse2", fingerprint=self.fingerprint(log.id),
-            scene=Scene(road, scenery, Signals.none(), Briefing(route, command, VEHICLE, cameras)),
-            log=agents, track_ids=tuple(ids), start=START, sensors=sensors, origin=origin, licence=LICENCE,
-            tags=self._tags(folder, sensors), place=place_of(_city(folder), origin.numpy()),
-        )  # fmt: skip
+        try:
+            scenario = loading.compose(
+                id=log.id, source="argoverse2", fingerprint=self.fingerprint(log.id),
+                tracks=tracks_of(boxes, poses, origin, zero), steps=steps, start=START, map=road, vehicle=VEHICLE,
+                cameras=cameras, licence=LICENCE, origin=origin, sensors=sensors, tags=self._tags(folder, sensors),
+                place=place_of(_city(folder), origin.numpy()),
+            )  # fmt: skip
+        except InputError as error:
+            raise type(error)(f"{folder}: {error}") from None
+        scenery = scenery_from_sweeps(sensors.sweeps if sensors else (), scenario.log, road)
+        return replace(scenario, scene=replace(scenario.scene, scenery=scenery))
 
     def _tags(self, folder: Path, sensors: SensorLog | None) -> tuple[str, ...]:
         own = (folder / "calibration" / "intrinsics.feather").is_file()

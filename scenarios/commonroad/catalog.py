@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +31,7 @@ def looks_like(root: Path) -> bool:
     try:
         if root.is_file():
             return _is_commonroad(root)
-        candidates = _walk(root)
+        candidates = files.walk(root, ENDINGS, depth=6, most=ENTRIES)
         return any(_is_commonroad(path) for path, _ in zip(candidates, range(LOOKS), strict=False))
     except OSError:
         return False
@@ -43,30 +41,16 @@ def _is_commonroad(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS) and bool(_HEADER.search(files.first_bytes(path, 16384)))
 
 
-def _walk(root: Path, most: int = ENTRIES, depth: int = 6) -> Iterator[Path]:
-    """XML files at most `depth` folders down, in order, from the first `most` entries."""
-    seen = 0
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        if len(Path(folder).relative_to(root).parts) >= depth:
-            folders.clear()
-        for name in sorted(names):
-            seen += 1
-            if seen > most:
-                return
-            if name.lower().endswith(ENDINGS):
-                yield Path(folder) / name
-
-
 def scan(root: Path) -> dict[str, Entry]:
     """All scenarios by id; raises InputError where there is none."""
     root = root.expanduser()
     if not root.exists():
         raise InputError(f"{root}: no such folder or file; scenarios.root is a CommonRoad file or a folder of them")
-    paths = [root] if root.is_file() else list(_walk(root, most=10_000_000, depth=12))
+    paths = {root: None} if root.is_file() else dict.fromkeys(files.walk(root, ENDINGS))
     named: dict[str, list[tuple[Path, tuple[str, ...]]]] = {}
     for path in paths:
-        if root.is_file() or _is_commonroad(path):
+        unzipped = path.with_suffix("") if path.suffix.lower() == ".gz" else None
+        if unzipped not in paths and (root.is_file() or _is_commonroad(path)):
             benchmark, tasks = _look(path, path.stat().st_mtime_ns, path.stat().st_size)
             if benchmark:
                 named.setdefault(benchmark, []).append((path, tasks))

@@ -13,7 +13,7 @@ from drivesim.types import Light, Signals
 
 from .elements import number, references, text
 from .lanelets import Lanelet
-from .roads import Roads
+from .roads import WAYS_ON, Roads
 
 _COLOURS = {"green": Light.GREEN, "yellow": Light.YELLOW, "red": Light.RED, "redYellow": Light.RED}
 _WAYS = {
@@ -92,8 +92,8 @@ def _turns(root: Element) -> Mapping[tuple[str, str], str]:
     """Turn of (lanelet before, lanelet behind) as the intersections state it."""
     turns = {}
     for incoming in root.iterfind("intersection/incoming"):
-        for way in ("left", "straight", "right"):
-            for after in references(incoming, f"successors{way.capitalize()}"):
+        for tag, way in WAYS_ON.items():
+            for after in references(incoming, tag):
                 turns.update({(before, after): way for before in references(incoming, "incomingLanelet")})
     return turns
 

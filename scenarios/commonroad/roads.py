@@ -24,6 +24,10 @@ _PAINT = {
     "solid": Marking.SOLID_WHITE,
     "broad_solid": Marking.SOLID_WHITE,
 }  # no_marking and unknown paint nothing
+WAYS_ON = {
+    f"{name}{way.capitalize()}": way for name in ("successors", "outgoing") for way in ("left", "straight", "right")
+}
+"""What an incoming group of an intersection calls the lanelets behind it; new files of 2020a say `outgoing`."""
 FARTHEST = 60_000.0  # from the ego's start [m]
 FLAT = 0.0
 """The format knows no heights that its files use."""
@@ -74,10 +78,9 @@ def build(
         ],
         kinds=[x.kind for x in driven],
     )
+    crossings = {name for e in root.iterfind("intersection/crossing") for name in references(e, "crossingLanelet")}
     walked = [
-        torch.from_numpy(x.ring - origin)
-        for x in lanelets.values()
-        if "crosswalk" in x.types or x.id in _crossings(root)
+        torch.from_numpy(x.ring - origin) for x in lanelets.values() if "crosswalk" in x.types or x.id in crossings
     ]
     map = Map(
         lanes=lanes,
@@ -104,16 +107,11 @@ def _limit(lanelet: Lanelet, signs: Mapping[str, Sign]) -> float:
     return float(np.nanmin(stated)) if np.isfinite(stated).any() else np.nan
 
 
-def _crossings(root: Element) -> set[str]:
-    return {name for e in root.iterfind("intersection/crossing") for name in references(e, "crossingLanelet")}
-
-
 def _intersections(
     root: Element, driven: Sequence[Lanelet], index: Mapping[str, int], inferred: dict[str, float]
 ) -> list[bool]:
     """Which lanes lie on intersections: as stated, else those that cross another at an angle."""
-    turns = ("successorsLeft", "successorsStraight", "successorsRight")
-    ways = {name for e in root.iterfind("intersection/incoming") for tag in turns for name in references(e, tag)}
+    ways = {name for e in root.iterfind("intersection/incoming") for tag in WAYS_ON for name in references(e, tag)}
     stated = [x.id in ways or "intersection" in x.types for x in driven]
     if any(stated):
         return stated

@@ -10,8 +10,9 @@ from drivesim.types import StopKind
 
 from .elements import text
 
-LIMIT = {"274", "274.1", "R2-1", "r301"}
-"""Germany and the made-up Zamunda (and 274 in whatever country), USA, Spain."""
+LIMIT = {"274", "274.1", "R2-1", "r301", "3.24", "R15", "C43", "B14", "B31", "\u03a1-32"}
+"""Germany and the made-up Zamunda (and 274 in whatever country), USA, Spain, Russia, Argentina, Belgium, France,
+Croatia, Greece (its R is a rho)."""
 KINDS = {
     **dict.fromkeys(("206", "R1-1", "r2"), StopKind.STOP_SIGN),
     **dict.fromkeys(("205", "R1-2", "r1"), StopKind.YIELD),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from drivesim import scenario_file, sensor_file
+from drivesim import files, scenario_file, sensor_file
 from drivesim.errors import InputError
 from drivesim.loading import fingerprint
 from drivesim.types import Scenario
+
+ENTRIES = 20_000
+"""Folder entries that `recognizes` looks at."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,9 @@ class Converted:
     @staticmethod
     def recognizes(root: Path) -> bool:
         try:
-            return (
-                root.name.endswith(scenario_file.SUFFIX)
-                or next(root.rglob(f"*{scenario_file.SUFFIX}"), None) is not None
-            )
+            if root.name.endswith(scenario_file.SUFFIX):
+                return root.is_file()
+            return next(files.walk(root, (scenario_file.SUFFIX,), most=ENTRIES), None) is not None
         except OSError:
             return False
 
@@ -55,17 +57,17 @@ class Converted:
             return {_stem(root.name): root}
         if not root.is_dir():
             raise InputError(f"{root}: no such folder and no *{scenario_file.SUFFIX}; `drivesim convert` writes them")
-        paths = sorted(root.rglob(f"*{scenario_file.SUFFIX}"))
-        files = {"__".join([*p.relative_to(root).parts[:-1], _stem(p.name)]): p for p in paths if p.name[0] != "."}
-        if not files:
+        paths = [p for p in files.walk(root, (scenario_file.SUFFIX,)) if p.name[0] != "."]
+        found = {"__".join([*p.relative_to(root).parts[:-1], _stem(p.name)]): p for p in paths}
+        if not found:
             raise InputError(f"{root}: no *{scenario_file.SUFFIX} in it; `drivesim convert` writes them")
-        return files
+        return found
 
     def _file(self, id: str) -> Path:
-        files = self._files()
-        if id not in files:
-            raise InputError(f"no scenario '{id}' under {self.root}; there are {', '.join(sorted(files)[:4])} ...")
-        return files[id]
+        found = self._files()
+        if id not in found:
+            raise InputError(f"no scenario '{id[:80]}' under {self.root}; there are {', '.join(sorted(found)[:4])} ...")
+        return found[id]
 
 
 def _stem(name: str) -> str:

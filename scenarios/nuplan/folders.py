@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from drivesim.errors import InputError
 from drivesim.files import first_bytes, open_sqlite, read_json
 
-_PLACES = ("*.db", "*/*.db", "splits/*/*.db", "*/splits/*/*.db", "*/*/splits/*/*.db", "data/cache/*/*.db")
+_PLACES = (
+    "*.db", "*/*.db", "splits/*/*.db", "*/splits/*/*.db", "*/*/splits/*/*.db", "data/cache/*/*.db",
+    "*/data/cache/*/*.db", "*/*/*.db",
+)  # fmt: skip
+LOOKS = 20
+"""Files that `recognizes` opens before it says no."""
 _TABLES = {"lidar_pc", "ego_pose", "lidar_box", "track", "category"}
 
 CITIES = {
@@ -53,11 +59,7 @@ def logs(root: Path) -> dict[str, Path]:
 def looks_like_nuplan(root: Path) -> bool:
     if root.is_file():
         return is_log(root)
-    for pattern in _PLACES:
-        first = next(iter(root.glob(pattern)), None)
-        if first is not None:
-            return is_log(first)
-    return False
+    return any(is_log(path) for pattern in _PLACES for path in islice(root.glob(pattern), LOOKS))
 
 
 def map_of(log: Path, names: tuple[str, ...], given: str) -> Path | None:
@@ -70,10 +72,15 @@ def map_of(log: Path, names: tuple[str, ...], given: str) -> Path | None:
         if not root.is_dir():
             raise InputError(f"{root}: no such folder; scenarios.maps is nuPlan's folder of maps, or one map.gpkg")
         return _map_in(root, names) or _map_in(root / "maps", names)
-    around = [folder / "maps" for folder in log.resolve().parents[:6]]
+    around = [folder / "maps" for folder in _above(log)]
     if "NUPLAN_MAPS_ROOT" in os.environ:
         around.append(Path(os.environ["NUPLAN_MAPS_ROOT"]).expanduser())
     return next((m for folder in around for m in [_map_in(folder, names)] if m), None)
+
+
+def _above(log: Path) -> list[Path]:
+    """The folders above a log, and where it is a link those above what that leads to."""
+    return list(dict.fromkeys([*log.absolute().parents[:6], *log.resolve().parents[:6]]))
 
 
 def _map_in(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -120,6 +127,6 @@ def photos_of(log: Path) -> Path | None:
 
 
 def _blobs(log: Path) -> Iterator[Path]:
-    yield from (folder / "sensor_blobs" for folder in log.resolve().parents[:6])
+    yield from (folder / "sensor_blobs" for folder in _above(log))
     if "NUPLAN_SENSOR_ROOT" in os.environ:
         yield Path(os.environ["NUPLAN_SENSOR_ROOT"]).expanduser()

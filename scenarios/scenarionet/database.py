@@ -14,8 +14,8 @@ from drivesim.restricted_pickle import read_pickle
 
 MAPPING, SUMMARY = "dataset_mapping.pkl", "dataset_summary.pkl"
 
-DEEP = 3
-"""Folders of folders in which files are looked for without a mapping."""
+DEEP = 5
+"""Folders down to which files are looked for without a mapping."""
 
 _NUMBERED = re.compile(r"\d+\.pkl")
 
@@ -45,8 +45,8 @@ def holds_scenarios(root: Path) -> bool:
             return False
         if (root / MAPPING).is_file():
             return True
-        names = itertools.chain(root.glob("*.pkl"), root.glob("*/sd_*.pkl"), root.glob(f"*/{MAPPING}"))
-        return any(path.name == MAPPING or looks_like_scenario(path) for path in itertools.islice(names, 100))
+        found = itertools.islice(files.walk(root, (".pkl",), DEEP, most=20_000), 100)
+        return any(p.name == MAPPING or (_named(p, root) and looks_like_scenario(p)) for p in found)
     except OSError:
         return False
 
@@ -89,17 +89,21 @@ def _mapped(folder: Path, changed: int) -> Database:
 
 
 def _unmapped(folder: Path) -> Database:
-    found = [p for deep in range(DEEP) for p in folder.glob("*/" * deep + "sd_*.pkl")]
-    found += [p for p in folder.glob("*.pkl") if _NUMBERED.fullmatch(p.name)]
     by_id: dict[str, list[Path]] = {}
-    for path in sorted(found):
-        by_id.setdefault(_id(path), []).append(path)
+    for path in files.walk(folder, (".pkl",), DEEP):
+        if _named(path, folder):
+            by_id.setdefault(_id(path), []).append(path)
     database = Database()
     for id, paths in by_id.items():
         for path in paths:  # files of the same name are told apart by their folders
             parts = path.relative_to(folder).parts[:-1] if len(paths) > 1 else ()
             database.paths["~".join((*parts, id))] = path
     return database
+
+
+def _named(path: Path, folder: Path) -> bool:
+    """Whether a file below a folder is called like a scenario."""
+    return path.name.startswith("sd_") or (path.parent == folder and bool(_NUMBERED.fullmatch(path.name)))
 
 
 def _id(path: Path) -> str:

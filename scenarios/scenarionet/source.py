@@ -14,12 +14,13 @@ from drivesim.errors import InputError
 from drivesim.roadmap import RoadMap
 from drivesim.types import DT, Ground, Kind, Map, Scenario, Vehicle
 
-from . import roads
 from .boxes import World, disagreement, stretch, track_of, vehicle_of
 from .database import Database, find, holds_scenarios
 from .datasets import DataSet, dataset_of, place_of
+from .drawn import Drawn, draw, height_at, settle
 from .lamps import signals_of, stops_of
 from .record import Record, Recorded, column, read_record, text
+from .roads import build
 
 MAX_GAP = 0.25
 """Seconds without an observation that are bridged: one missing step. The files say at which steps somebody is there."""
@@ -119,13 +120,13 @@ def _lay_out(
     axle = position[:2] + (ahead - vehicle.rear_axle_to_center) * np.array([np.cos(yaw), np.sin(yaw)])
     if dataset.exact and np.hypot(*axle) < MOVED:
         axle = np.zeros(2)  # the file's frame is a world already, unless MetaDrive has moved it since
-    drawn = roads.draw(record.features, axle)
+    drawn = draw(record.features, axle)
     climbs = _climbs(record, drawn)
     z = position[2] - vehicle.height / 2 if climbs else _lane_height(drawn, position[:2] - axle)
     origin = np.array([*axle, 0.0 if dataset.exact and abs(z) < MOVED else z])
-    roads.settle(drawn, origin[2])
+    settle(drawn, origin[2])
     ground, driven = _ground(record, drawn, origin, climbs), _driven(record, ego, origin)
-    road, index, inferred = roads.build(drawn, record.features, dataset, ground, driven)
+    road, index, inferred = build(drawn, record.features, dataset, ground, driven)
     road = road.replace(stops=stops_of(record.features, index, road.lanes, origin))
     world = World(origin, first, last, climbs, dataset.exact, _under(road))
     spoilt = [f"{drawn.spoilt} map features without a usable line or ring left out"] if drawn.spoilt else []
@@ -152,17 +153,17 @@ def _rows(record: Record, first: int, last: int, steps: int) -> np.ndarray:
     return np.where(near, after - 1, np.minimum(after, len(time) - 1)) + first
 
 
-def _climbs(record: Record, drawn: roads.Drawn) -> bool:
+def _climbs(record: Record, drawn: Drawn) -> bool:
     """Whether the boxes' heights are real: they differ, and so does the road's (if there is one)."""
     z = np.concatenate([track.position[:, 2] for track in record.tracks.values()])
     return bool(np.ptp(z) > 0.05) and (drawn.climbs or not drawn.lanes)
 
 
-def _lane_height(drawn: roads.Drawn, xy: np.ndarray) -> float:
-    return float(roads.height_at(drawn, xy[None])[0]) if drawn.climbs else 0.0
+def _lane_height(drawn: Drawn, xy: np.ndarray) -> float:
+    return float(height_at(drawn, xy[None])[0]) if drawn.climbs else 0.0
 
 
-def _ground(record: Record, drawn: roads.Drawn, origin: np.ndarray, climbs: bool) -> Ground:
+def _ground(record: Record, drawn: Drawn, origin: np.ndarray, climbs: bool) -> Ground:
     if drawn.climbs:
         return loading.ground_from_points(np.concatenate(list(drawn.lanes.values())))
     if not climbs:
