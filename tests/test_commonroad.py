@@ -489,3 +489,16 @@ def test_real_files_hold_together(id):
     on = road.nearest_lane(log.xy[1:-1][fast], log.yaw[1:-1][fast])[0] >= 0
     assert on.float().mean() > 0.95, "whoever moves keeps to lanes, in their direction"
     assert road.inside(log.xy[:, 0]).all()
+
+
+def test_a_file_that_is_cut_short_is_damage_and_not_undrivable(tmp_path):
+    folder = write(tmp_path, task())
+    path = next(folder.glob("*.xml"))
+    whole = path.read_text()
+    path.write_text(whole[: whole.index("<planningProblem")])
+    source = CommonRoad(str(folder))
+    (id,) = source.ids()
+    assert not source.undrivable()
+    with pytest.raises(InputError, match="cannot be read as XML") as caught:
+        source.load(id)
+    assert not isinstance(caught.value, NotDrivable) and path.name in str(caught.value)

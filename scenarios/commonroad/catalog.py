@@ -105,7 +105,8 @@ def _look(path: Path, changed: int, size: int) -> tuple[str, tuple[str, ...]]:
     name = stated.group(1).decode("utf-8", "replace").strip() if stated else ""
     name = name if len(name) > 2 else path.name.partition(".")[0]
     tasks = dict.fromkeys(m.decode("utf-8", "replace") for m in _TASK.findall(data))
-    return _clean(name), tuple(tasks)
+    whole = b"</commonRoad" in data[-4096:] or header.group().endswith(b"/>")
+    return _clean(name), tuple(tasks) if tasks or whole else ("",)  # cut short: `load` will say so
 
 
 def _clean(name: str) -> str:
