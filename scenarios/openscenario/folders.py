@@ -44,7 +44,7 @@ def scan(root: Path) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for path in [root] if root.is_file() else _walk(root, 10_000_000, depth=12):
         kind = _kind(path)
-        if kind == "story" or (kind != "Catalog" and path == root):
+        if kind == "story" or (path == root and kind != "Catalog" and path.name.lower().endswith(ENDINGS)):
             entries[_id(path, root, entries)] = Entry(path)
         elif kind == "ParameterValueDistribution":
             entries[_id(path, root, entries)] = Entry(path, "distributions of parameters hold no storyboard")
@@ -55,7 +55,7 @@ def scan(root: Path) -> dict[str, Entry]:
 
 def find(root: Path, id: str) -> Entry:
     root = root.expanduser()
-    if root.is_dir() and re.fullmatch(r"[\w+=-]+", id) and "__" not in id:  # the usual case, without a scan
+    if root.is_dir() and re.fullmatch(r"[\w+=-]{1,200}", id) and "__" not in id:  # the usual case, without a scan
         path = root / f"{id}.xosc"
         if path.is_file() and _kind(path) == "story":
             return Entry(path)

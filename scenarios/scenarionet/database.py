@@ -54,6 +54,8 @@ def holds_scenarios(root: Path) -> bool:
 def find(root: Path) -> Database:
     """Of a file, of a database folder, whose mapping says which files belong to it, or of a folder of such."""
     if root.is_file() and root.name not in (MAPPING, SUMMARY):
+        if files.first_bytes(root, 1) != b"\x80" and root.suffix != ".pkl":
+            raise InputError(f"{root}: is no pickle; scenarios.root is a ScenarioNet database or file")
         return Database({_id(root): root})
     folder = root.parent if root.is_file() else root
     if not folder.is_dir():
