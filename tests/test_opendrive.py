@@ -11,6 +11,7 @@ import torch
 from drivesim.errors import InputError
 from drivesim.roadmap import RoadMap
 from drivesim.types import LaneKind, Marking, StopKind
+from scenarios.openscenario.lines import Lines
 from scenarios.openscenario.opendrive import read_opendrive
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -338,7 +339,7 @@ def test_places_that_do_not_exist_are_told(tmp_path):
     for ask, says in (("9", 1.0, -1), "no road '9'"), (("1", 200.0, -1), "no s"), (("1", 5.0, -3), "no lane -3"):
         with pytest.raises(InputError, match=says):
             found.position(*ask)
-    assert found.locate(50.0, 30.0) is None
+    assert found.lanes_at(50.0, 30.0) == []
 
 
 def test_damaged_files_fail_in_plain_words(tmp_path):
@@ -369,6 +370,7 @@ def test_damaged_files_fail_in_plain_words(tmp_path):
 @pytest.mark.parametrize("path", MAPS, ids=lambda p: p.stem)
 def test_real_maps_are_continuous_and_places_come_back(path):
     found = read_opendrive(path)
+    lines = Lines(path)
     assert not found.problems and found.lane_index
     heading = lambda step: math.atan2(step[1], step[0])  # noqa: E731
     for a, b in found.successors:
@@ -381,7 +383,12 @@ def test_real_maps_are_continuous_and_places_come_back(path):
         s = part.start + 0.37 * (part.end - part.start)
         x, y, z, yaw = found.position(road_id, s, id, 0.3)
         if part.lanes and not found.roads[road_id].junction:  # in a junction lanes lie over each other
-            assert found.locate(x, y, yaw) == (road_id, id, pytest.approx(s, abs=1e-3), pytest.approx(0.3, abs=1e-3))
+            spot = lines.locate(x, y, 0.0, yaw)
+            assert spot.line == (road_id, number, id) and abs(spot.turned) < 0.02
+            assert (lines.road_of(spot)[1], abs(spot.offset)) == (
+                pytest.approx(s, abs=0.01),
+                pytest.approx(0.3, abs=1e-3),
+            )
     map = found.map(ORIGIN)
     middles = torch.stack(
         [map.lanes.center.line(i)[len(map.lanes.center.line(i)) // 2, :2] for i in range(len(map.lanes))]

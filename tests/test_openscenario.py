@@ -19,6 +19,7 @@ from scenarios.openscenario.expressions import evaluate
 from scenarios.openscenario.lines import Lines
 from scenarios.openscenario.player import Play
 from scenarios.openscenario.profiles import Dynamics, share
+from scenarios.openscenario.recording import record
 from scenarios.openscenario.storyboard import read_storyboard
 
 from .openscenario_files import (
@@ -50,6 +51,20 @@ FOLLOW += "</FollowTrajectoryAction>"
 
 def load(folder: Path, text: str, **options):
     return OpenScenario(str(write(folder, text)), **options).load("scene")
+
+
+def playing(folder: Path, text: str) -> Play:
+    return playing_file(write(folder, text))
+
+
+def playing_file(path: Path) -> Play:
+    board = read_storyboard(path)
+    return Play(board, Lines(board.roads))
+
+
+def ticks(play: Play, count: int) -> None:
+    for _ in range(count):
+        play.tick()
 
 
 def transitions(path: Path) -> list[tuple[float, str, str]]:
@@ -122,6 +137,40 @@ def test_vehicles_from_a_maneuver_catalogue_box_the_ego_in_where_the_reference_p
     assert place[100].flatten().tolist() == pytest.approx([10.20, 299.95, 6.70, 305.00], abs=0.01)
     # the reference player moves by the speed after each step, this one by the mean: 0.05 m on the way from 20 to 30 m/s
     assert place[250, 1].tolist() == pytest.approx([22.644, 630.990], abs=0.06)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the reference files are not here")
+def test_an_overtaker_in_left_hand_traffic_is_where_the_reference_player_has_it(tmp_path):
+    """The reference player's log of left-hand-traffic_using_road_rule.xosc: e6mini with the rule LHT, so that lanes 2
+    and 3 run along the road. The lane change lasts from 3.75 to 5.74 s."""
+    relative = '<RelativeTargetSpeed entityRef="Ego" value="1.4" speedTargetValueType="factor" continuous="true"/>'
+    beside = '<Position><RelativeLanePosition entityRef="Ego" dLane="-1" ds="-30"/></Position>'
+    change = (
+        '<LaneChangeAction><LaneChangeActionDynamics dynamicsShape="sinusoidal" value="2" dynamicsDimension="time"/>'
+        '<LaneChangeTarget><RelativeTargetLane entityRef="Other" value="1"/></LaneChangeTarget></LaneChangeAction>'
+    )
+    far = (
+        '<RelativeDistanceCondition entityRef="Other" relativeDistanceType="longitudinal" value="10" freespace="true" '
+        'rule="greaterThan"/>'
+    )
+    go = event("Lane change", lateral(change), when(condition(by("Ego", far))))
+    text = story(starts("Ego", lane(40, 3), 30) + starts("Other", beside, relative), maneuver("Other", go))
+    path = write(tmp_path, text.replace('roadId="1"', 'roadId="0"'))
+    roads = (SHARED.parent / "xodr" / "e6mini.xodr").read_text()
+    (tmp_path / "road.xodr").write_text(roads.replace("<road ", '<road rule="LHT" '))
+    play, places = playing_file(path), {}
+    while play.step <= 901:
+        places[play.step] = [(b.x, b.y) for b in (play.bodies["Ego"], play.bodies["Other"])]
+        play.tick()
+    expected = {
+        250: ((-7.546, 115.028), (-3.971, 115.014)),
+        438: ((-7.198, 171.427), (-4.253, 193.963)),
+    }
+    for step, both in expected.items():
+        for mine, theirs in zip(places[step], both, strict=True):
+            assert mine == pytest.approx(theirs, abs=0.05)
+    told = transitions(path)
+    assert {(3.75, "Lane change", "start"), (5.75, "Lane change", "end")} <= set(told)
 
 
 # Places, speeds and boxes
@@ -259,6 +308,58 @@ def test_trajectories_in_time_and_at_the_own_speed(tmp_path):
     log = load(tmp_path, story(BOTH, own)).log
     assert float(log.yaw[50, 1]) == pytest.approx(-math.pi / 2, abs=1e-4)
     assert float(log.xy[50, 1, 1]) == pytest.approx(-20 - 1.4, abs=0.02), "50 m: 30 along, 20 to the right"
+
+
+def test_curved_trajectories_are_circles_where_they_should_be(tmp_path):
+    """Quarters of a circle of 10 m radius: a NURBS of three points, a clothoid of constant curvature, and a spline of
+    two such from where the car is."""
+    at = '<Position><WorldPosition x="50" y="-1.75" h="0"/></Position>'
+    points = ((50, -1.75, 1, 1), (60, -1.75, math.sqrt(0.5), 2), (60, 8.25, 1, 3))
+    control = (
+        '<ControlPoint weight="{2}" time="{3}"><Position><WorldPosition x="{0}" y="{1}"/></Position></ControlPoint>'
+    )
+    knots = "".join(f'<Knot value="{k}"/>' for k in (0, 0, 0, 1, 1, 1))
+    length = 5 * math.pi
+    bend = f'<ClothoidSplineSegment curvatureStart="0.1" curvatureEnd="0.1" length="{length / 2}" timeStart="{{}}"/>'
+    shapes = [
+        f'<Nurbs order="3">{"".join(control.format(*p) for p in points)}{knots}</Nurbs>',
+        f'<Clothoid curvature="0.1" curvatureDot="0" length="{length}" startTime="1" stopTime="3">{at}</Clothoid>',
+        f'<ClothoidSpline timeEnd="3">{bend.format(1)}{bend.format(2)}</ClothoidSpline>',
+    ]
+    relative = '<Timing domainAbsoluteRelative="relative" scale="1" offset="0"/>'
+    for shape in shapes:
+        for timing in (relative, "<None/>"):
+            go = event("go", routing(FOLLOW.format(shape, timing)), when(condition(time(0), "none")))
+            init = starts("Ego", lane(200), 0) + starts("Other", lane(50), 5)
+            play = playing(tmp_path, story(init, maneuver("Other", go)))
+            ticks(play, 50 if timing == "<None/>" else 150)
+            spot = play.bodies["Other"].spot
+            assert math.hypot(spot.x - 50, spot.y - 8.25) == pytest.approx(10, abs=0.06)
+            assert spot.yaw == pytest.approx(math.atan2(spot.x - 50, 8.25 - spot.y), abs=0.02)
+            ticks(play, 400)
+            assert play.ways == {}
+
+
+def test_who_only_follows_trajectories_in_time_is_the_same_without_fine_steps(tmp_path):
+    """Nobody looks at bodies between samples where all is a matter of time; a trajectory may still be cut short."""
+    vertex = '<Vertex time="{0}"><Position><WorldPosition x="{1}" y="{2}" h="{3}"/></Position></Vertex>'
+    rows = (0, 100, -1.75, 0), (2.03, 130, -1.75, 0), (6.07, 200, 1.75, 0.05)
+    line = "".join(vertex.format(*row) for row in rows)
+    timed = '<Timing domainAbsoluteRelative="absolute" scale="1" offset="0.5"/>'
+    follow = routing(FOLLOW.format(f"<Polyline>{line}</Polyline>", timed))
+    events = (
+        event("go", follow, when(condition(time(0.2), "none"))),
+        event("stop", speed(3), when(condition(time(4.333), "none"))),
+    )
+    text = story(BOTH, maneuver("Other", *events), stop=condition(time(8), "none"))
+    tracks = []
+    for unwatched in (True, False):
+        play = playing(tmp_path, text)
+        assert play.unwatched
+        play.unwatched = unwatched
+        tracks.append(record(play, 20.0).tracks["Other"])
+    assert len(tracks[0]) == len(tracks[1]) == 81
+    assert abs(tracks[0] - tracks[1]).max() < 1e-6
 
 
 def test_relative_speed_is_tracked_and_distance_kept(tmp_path):
@@ -478,8 +579,8 @@ def test_catalogues_with_assignments_and_licence(tmp_path):
 
 
 REFUSED = {
-    "Nurbs": FOLLOW.format("<Nurbs order='3'/>", "<None/>"),
-    "Clothoid": FOLLOW.format("<Clothoid/>", "<None/>"),
+    "Splines": FOLLOW.format("<Splines/>", "<None/>"),
+    "TrajectoryPosition": "<AcquirePositionAction><Position><TrajectoryPosition/></Position></AcquirePositionAction>",
     "RandomRouteAction": "<RandomRouteAction/>",
     "GeoPosition": "<AcquirePositionAction><Position><GeoPosition/></Position></AcquirePositionAction>",
 }
@@ -577,3 +678,14 @@ def test_pedestrians_go_where_they_look_and_what_lies_across_is_carried_along(tm
     log = load(tmp_path, story(init, entities=man)).log
     assert (log.xy[50, 1] - log.xy[0, 1]).tolist() == pytest.approx([25, 0], abs=1e-2)
     assert (log.xy[50, 2] - log.xy[0, 2]).tolist() == pytest.approx([0, 10], abs=1e-2)
+
+
+def test_files_of_carlas_scenario_runner_name_a_town_and_list_criteria(tmp_path):
+    """The road network without its ending, conditions of the stop trigger that only list what a drive is judged by."""
+    criterion = '<ByValueCondition><ParameterCondition parameterRef="" value="" rule="lessThan"/></ByValueCondition>'
+    stop = condition(criterion).replace('name="c"', 'name="criteria_CollisionTest"')
+    scenario = load(tmp_path, story(BOTH, stop=stop, roads="road"), seconds=3.0)
+    assert scenario.steps == 31 and any("criteria" in x for x in scenario.problems)
+    assert len(OpenScenario(str(tmp_path)).fingerprint("scene")) > 8
+    with pytest.raises(InputError, match="which is not declared"):
+        load(tmp_path / "other", story(BOTH, stop=condition(criterion)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from .lines import Key, Lines, Spot
+from .line import Key, Spot
+from .lines import Lines
 
 SEAM = 0.05
 """Lanes that follow each other with their middles this close [m] are one way; else a body keeps its place."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .line import Key, Line, Spot
 from .opendrive import Network, read_opendrive
-
-Key = tuple[str, int, int]
-"""Road, number of the lane section, lane id; 0 is the reference line."""
 
 SPACING = 0.5
 """Between points [m]: the chord of a turn of 10 m radius is then 3 mm off its arc."""
@@ -25,69 +22,6 @@ MOST = 100_000
 
 FARTHEST = 3000.0
 """Along roads a way is looked for up to here [m]."""
-
-
-class Spot(NamedTuple):
-    """A place and how it lies on a lane, if it does."""
-
-    x: float
-    y: float
-    z: float
-    yaw: float
-    line: Key | None = None
-    u: float = 0.0  # along the line [m]
-    offset: float = 0.0  # left of the line [m]
-    turned: float = 0.0  # yaw beyond that of the line
-    pitch: float = 0.0
-
-
-class Point(NamedTuple):
-    """A place of a line."""
-
-    x: float
-    y: float
-    z: float
-    yaw: float
-    climb: float  # dz/du
-    bend: float  # dyaw/du
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """The middle of a lane in one section, in the direction of its traffic."""
-
-    direction: int  # +1 along the road's reference line, -1 against it
-    length: float
-    u: list[float]  # (n,) along the line
-    points: list[list[float]]  # (n, 4) x, y, z, yaw (unwrapped)
-    s: list[float]  # (n,) along the road
-    t: list[float]  # (n,) beside its reference line
-
-    def at(self, u: float) -> Point:
-        i, share = self._segment(u)
-        a, b = self.points[i], self.points[i + 1]
-        x, y, z, yaw = (p + share * (q - p) for p, q in zip(a, b, strict=True))
-        span = self.u[i + 1] - self.u[i]
-        return Point(x, y, z, yaw, (b[2] - a[2]) / span, (b[3] - a[3]) / span)
-
-    def road_at(self, u: float) -> tuple[float, float]:
-        """s and t of the line's middle."""
-        i, share = self._segment(u)
-        s, t = self.s, self.t
-        return s[i] + share * (s[i + 1] - s[i]), t[i] + share * (t[i + 1] - t[i])
-
-    def u_of(self, s: float) -> float:
-        """Place along the line at `s` of its road, beyond its ends where that is."""
-        low, high = min(self.s[0], self.s[-1]), max(self.s[0], self.s[-1])
-        inside = min(max(s, low), high)
-        signed = [self.direction * x for x in (self.s[0], inside, self.s[-1])]
-        i = min(max(bisect_right(self.s, signed[1], key=lambda x: self.direction * x) - 1, 0), len(self.s) - 2)
-        share = (inside - self.s[i]) / (self.s[i + 1] - self.s[i])
-        return self.u[i] + share * (self.u[i + 1] - self.u[i]) + self.direction * (s - inside)
-
-    def _segment(self, u: float) -> tuple[int, float]:
-        i = min(max(bisect_right(self.u, u) - 1, 0), len(self.u) - 2)
-        return i, (u - self.u[i]) / (self.u[i + 1] - self.u[i])
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +46,7 @@ class Lines:
 
     def key_of(self, road: str, lane: int, s: float) -> Key:
         """The lane at `s` of a road; InputError where there is none."""
-        self.network.position(road, s, lane)
-        found = self.network.roads[road]
+        found, _, _ = self.network.at(road, s, lane)
         return road, found.section_at(min(max(s, 0.0), found.length - 1e-6)), lane
 
     def spot(self, key: Key, u: float, offset: float, turned: float = 0.0) -> Spot:
@@ -139,7 +72,7 @@ class Lines:
 
     def on_road(self, road: str, s: float, t: float, turned: float = 0.0) -> Spot:
         """The place of a RoadPosition: on the lane that is there, `turned` against the reference line."""
-        self.network.position(road, s)
+        self.network.at(road, s)
         lane = self.lane_beside(road, s, t)
         key = self.key_of(road, lane, s)
         line = self.line(key)
@@ -152,20 +85,18 @@ class Lines:
 
     def locate(self, x: float, y: float, z: float, yaw: float) -> Spot:
         """A place and the driving lane that it lies on, if any."""
-        found = self.network.locate(x, y, yaw)
-        if found is None:
-            return Spot(x, y, z, yaw)
-        road, lane, s, _ = found
-        key = self.key_of(road, lane, s)
-        line = self.line(key)
-        if line is None:
-            return Spot(x, y, z, yaw)
-        u = line.u_of(s)
-        p = line.at(u)
-        offset = (y - p.y) * math.cos(p.yaw) - (x - p.x) * math.sin(p.yaw)
-        u += (x - p.x) * math.cos(p.yaw) + (y - p.y) * math.sin(p.yaw)
-        turned = _wrapped(yaw - p.yaw)
-        return Spot(x, y, p.z, yaw, key, u, offset, turned, -math.atan(p.climb * math.cos(turned)))
+        best: tuple[tuple[bool, float], Spot] | None = None
+        for key in self.network.lanes_at(x, y):
+            line = self.line(key)
+            if line is None:
+                continue
+            u, offset = line.nearest(x, y)
+            p = line.at(u)
+            turned = _wrapped(yaw - p.yaw)
+            rank = (math.cos(turned) < 0.5, abs(offset))  # one that leads where the body looks, then the nearest
+            if best is None or rank < best[0]:
+                best = rank, Spot(x, y, p.z, yaw, key, u, offset, turned, -math.atan(p.climb * math.cos(turned)))
+        return best[1] if best else Spot(x, y, z, yaw)
 
     def lane_beside(self, road: str, s: float, t: float) -> int:
         """Id of the lane that holds t; beyond the outermost lanes these, and 0 where a road has none."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from drivesim.errors import InputError
 
-from .actions import FollowPolyline, Presence, SetSpeed, SetValue, Teleport
+from .actions import FollowTrajectory, Presence, SetSpeed, SetValue, Teleport
 from .bodies import Body
 from .distances import Extent, extent
 from .driving import driven
 from .entities import Entity
-from .lines import Lines, Spot
+from .line import Spot
+from .lines import Lines
 from .positions import Position, place
 from .running import Shift, Stage, Track
 from .starting import start, start_global
@@ -49,6 +50,9 @@ class Play:
         self.entities: dict[str, Entity] = board.entities
         self.extents: dict[str, Extent] = {name: extent(e) for name, e in board.entities.items()}
         self.places: dict[Position, Body] = {}
+        self.unwatched = board.unwatched
+        self.awake: list[int] | None = None  # elements to visit as long as nothing changes; None for all
+        self.under_way: set[int] | None = None  # actions under way when nothing else was complete
         self.told: list[str] = []
         self.triggered: set[str] = set()
         if story is None:
@@ -83,20 +87,27 @@ class Play:
         self.stages.pop(name, None)
         way = self.ways.get(name)
         if way is not None and isinstance(way[1], Track) and way[1].times:
-            del self.ways[name]
+            self._leave(name)
         if stage is not None:
             self.stages[name] = (number, stage)
 
     def set_way(self, name: str, number: int, way: Shift | Track | None) -> None:
         """Where an entity goes beside its lane from now on; whatever said so before has ended."""
-        self.ways.pop(name, None)
+        self._leave(name)
         if way is not None:
             self.ways[name] = (number, way)
 
     def drop(self, name: str) -> None:
         """End whatever moves an entity."""
         self.stages.pop(name, None)
-        self.ways.pop(name, None)
+        self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        """End the way of an entity. Along a trajectory it is not located in every step: it goes on from where it is."""
+        _, way = self.ways.pop(name, (0, None))
+        led = isinstance(way, Track) and not way.waiting and self.bodies[name].present
+        if led and not (self.driven and name == self.board.ego):
+            self.bodies[name] = self.bodies[name]._replace(spot=self.lines.locate(*way.at()))
 
     def freeze(self, names: tuple[str, ...] = ()) -> Story:
         return Story(
@@ -171,24 +182,48 @@ class Play:
         self._complete()
         if self.board.stop is not None and holds(self, self.board.stop):
             self.over = True
-            self.stages, self.ways = {}, {}
+            self.stages = {}
+            for name in list(self.ways):
+                self._leave(name)
             return
         stories = self.board.stories
         if self.board.stop is None and stories and all(self.states[x.number] == COMPLETE for x in stories):
             self.over = True  # as players do where nothing says when to stop
-        for element in self.board.elements:
-            self._visit(element)
+        self._visit_all()
+
+    def _visit_all(self) -> None:
+        """Visit all elements in their order; while nothing changes only those that may start or stop."""
+        elements, begin = self.board.elements, 0
+        if self.awake is not None:
+            for number in self.awake:
+                self._visit(elements[number])
+                if self.awake is None:
+                    begin = number + 1
+                    break
+            else:
+                return
+        for e in elements[begin:]:
+            self._visit(e)
+        self.awake = [e.number for e in elements if self._may(e)]
+
+    def _may(self, e: Element) -> bool:
+        """Whether a visit may do anything in the states that all are in."""
+        state = self.states[e.number]
+        under = e.parent < 0 or self.states[e.parent] == RUNNING
+        waits = state == STANDBY or (state == RUNNING and e.type == "act" and e.stop is not None)
+        return e.type != "action" and under and waits
 
     def _visit(self, e: Element) -> None:
-        state = self.states[e.number]
-        if e.type == "action" or state == COMPLETE or (e.parent >= 0 and self.states[e.parent] != RUNNING):
+        asleep = e.start is not None and e.stop is None and self.time < e.start.asleep_until
+        if asleep or not self._may(e):
             return
+        state = self.states[e.number]
         if state == STANDBY and e.type == "event":
             if holds(self, e.start):
                 self._start_event(e)
         elif state == STANDBY and (e.type != "act" or holds(self, e.start)):
             self._change(e, RUNNING, "start")
-        elif e.type == "act" and e.stop is not None and holds(self, e.stop):
+        elif e.stop is not None and holds(self, e.stop):
             self._stop(e)
 
     def _start_event(self, e: Element) -> None:
@@ -214,7 +249,7 @@ class Play:
             start_global(self, e.action)
             return
         for name in actors:
-            if not self.bodies[name].present and not isinstance(e.action, Teleport | FollowPolyline):
+            if not self.bodies[name].present and not isinstance(e.action, Teleport | FollowTrajectory):
                 continue
             try:
                 start(self, e.action, name, e.number)  # type: ignore[arg-type]
@@ -226,6 +261,9 @@ class Play:
     def _complete(self) -> None:
         """End what has come to its end, from actions up to stories."""
         running = {n for n, _ in self.stages.values()} | {n for n, _ in self.ways.values()}
+        if running == self.under_way:
+            return
+        self.under_way = running
         for e in reversed(self.board.elements):
             if self.states[e.number] != RUNNING:
                 continue
@@ -246,9 +284,11 @@ class Play:
 
     def _stop(self, e: Element) -> None:
         """Stop an element and all below it."""
+        self.awake = self.under_way = None
         below = set(self._below(e)) | {e.number}
         self.stages = {k: v for k, v in self.stages.items() if v[0] not in below}
-        self.ways = {k: v for k, v in self.ways.items() if v[0] not in below}
+        for name in [k for k, v in self.ways.items() if v[0] in below]:
+            self._leave(name)
         for i in sorted(below):
             if self.states[i] == RUNNING:
                 self._change(self.board.elements[i], COMPLETE, "stop")
@@ -261,6 +301,7 @@ class Play:
         return out
 
     def _change(self, e: Element, state: int, transition: str) -> None:
+        self.awake = self.under_way = None
         self.states[e.number] = state
         self.changes.append((self.step, self._sequence(), e.number, transition))
         if transition == "start":

@@ -10,7 +10,8 @@ from drivesim.errors import InputError
 
 from .bodies import Body
 from .catalogs import Catalogs
-from .lines import Key, Lines, Spot
+from .line import Key, Spot
+from .lines import Lines
 from .nodes import Node
 
 

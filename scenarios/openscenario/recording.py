@@ -14,9 +14,8 @@ from drivesim.types import DT, Vehicle
 
 from .bodies import Body
 from .entities import Entity
-from .player import FINE, Play
-
-PER_STEP = round(DT / FINE)
+from .player import Play
+from .watching import PER_STEP
 
 WORK = 2_000_000
 """Steps of bodies and looks at conditions that a play may take: some ten seconds of computing."""

@@ -14,8 +14,9 @@ from drivesim.types import Action, Scenario, Scene, State
 
 from .lines import Lines
 from .player import Play, Story
-from .recording import PER_STEP, axle, box
+from .recording import axle, box
 from .storyboard import Storyboard
+from .watching import PER_STEP
 
 APART, TURNED = 0.05, 0.02
 """An ego within so many metres and radians of where the storyboard has it is where the storyboard has it: within a

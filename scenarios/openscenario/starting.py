@@ -30,7 +30,7 @@ def start(play: Play, spec: actions.Act, name: str, number: int) -> None:
         _change_lane(play, spec, name, number)
     elif isinstance(spec, actions.OffsetLane):
         _offset_lane(play, spec, name, number)
-    elif isinstance(spec, actions.FollowPolyline):
+    elif isinstance(spec, actions.FollowTrajectory):
         _follow(play, spec, name, number)
     elif isinstance(spec, actions.Teleport):
         body = play.bodies[name]
@@ -150,9 +150,9 @@ def _offset_lane(play: Play, spec: actions.OffsetLane, name: str, number: int) -
     play.set_way(name, number, shift if seconds > 0 or follow else None)
 
 
-def _follow(play: Play, spec: actions.FollowPolyline, name: str, number: int) -> None:
-    spots = [(place(p, play.lines, play.bodies), p) for p in spec.points]
-    points = [(s.x, s.y, s.z, s.yaw if p.orientation.given else None) for s, p in spots]
+def _follow(play: Play, spec: actions.FollowTrajectory, name: str, number: int) -> None:
+    here = play.bodies[name].spot
+    points, stated = spec.shape.draw(lambda p: place(p, play.lines, play.bodies), here, play.lines)
     if spec.closed and not spec.timed and points[0][:2] != points[-1][:2]:
         points.append(points[0])
     way = [0.0]
@@ -161,7 +161,7 @@ def _follow(play: Play, spec: actions.FollowPolyline, name: str, number: int) ->
     times: tuple[float, ...] = ()
     if spec.timed:
         shift = spec.offset - (play.time if spec.absolute else 0.0)
-        times = tuple(t * spec.scale + shift for t in spec.times)
+        times = tuple(t * spec.scale + shift for t in stated)
     elif way[-1] < 1e-6:
         raise InputError(f"the trajectory of {name} has no length")
     begin = 0.0 if spec.timed else min(max(spec.begin, 0.0), way[-1])

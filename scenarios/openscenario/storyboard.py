@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from drivesim.errors import InputError
 
-from .actions import Act, ActionReader
+from .action_reader import ActionReader
+from .actions import Act, independent
 from .catalogs import Catalogs, near
+from .checks import ByEntity
 from .entities import Entity, choose_ego, read_entities
 from .nodes import Node, read_root
 from .triggers import Condition, ElementIs, Trigger, TriggerReader
@@ -55,6 +58,13 @@ class Storyboard:
     variables: dict[str, str]
     problems: tuple[str, ...]
 
+    @cached_property
+    def unwatched(self) -> bool:
+        """Nothing depends on where anybody is: all is a matter of time."""
+        told = [*(a for _, a in self.init), *(e.action for e in self.elements if e.action is not None)]
+        looks = any(isinstance(c.test, ByEntity) for c in self.conditions)
+        return not looks and all(independent(a) for a in told)
+
     @property
     def stories(self) -> tuple[Element, ...]:
         return tuple(x for x in self.elements if x.type == "story")
@@ -76,14 +86,14 @@ def read_storyboard(path: Path, ego: str = "") -> Storyboard:
     variables = _variables(root)
     board = root.need("Storyboard")
     actions = ActionReader(entities, catalogs, problems)
-    triggers = TriggerReader(entities, selections, catalogs, set(variables))
+    triggers = TriggerReader(entities, selections, catalogs, set(variables), problems)
     init = tuple(_init(board.need("Init"), entities, selections, actions))
     tree = _Tree(catalogs, actions, triggers)
     for story in board.all("Story"):
         tree.story(story.scoped())
     stop = triggers.read(board.get("StopTrigger"))
     return Storyboard(
-        path, near(path, logic, logic.text("filepath")), _licence(root), entities, chosen, init,
+        path, _roads(path, logic), _licence(root), entities, chosen, init,
         tuple(tree.elements), stop, tuple(triggers.conditions), _refers(tree.elements, triggers.conditions, path),
         variables, tuple(problems),
     )  # fmt: skip
@@ -94,8 +104,15 @@ def depends_on(path: Path) -> list[Path]:
     root = read_root(path)
     _refuse_others(root)
     logic = root.need("RoadNetwork").get("LogicFile")
-    roads = [near(path, logic, logic.text("filepath"))] if logic else []
+    roads = [_roads(path, logic)] if logic else []
     return [path, *(p for p in [*roads, *Catalogs.of(root).files()] if p.is_file())]
+
+
+def _roads(path: Path, logic: Node) -> Path:
+    """The road network; CARLA's files name theirs without the ending."""
+    found = near(path, logic, logic.text("filepath"))
+    ended = found.with_name(f"{found.name}.xodr")
+    return ended if not found.exists() and ended.is_file() else found
 
 
 def _refuse_others(root: Node) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from .catalogs import Catalogs
-from .checks import BY_ENTITY, ByEntity, Check, Test, TimeIs, ValueIs, read_rule
+from .checks import ByEntity, Check, Never, Test, TimeIs, ValueIs
+from .conditions import BY_ENTITY, read_rule
 from .nodes import Node
 
 EDGES = ("rising", "falling", "risingOrFalling", "none")
@@ -43,13 +46,33 @@ class Trigger:
 
     groups: tuple[tuple[Condition, ...], ...]
 
+    @cached_property
+    def asleep_until(self) -> float:
+        """Seconds before which it cannot be true and need not be looked at: it only waits for a time."""
+        return min(max((_asleep(c) for c in group), default=0.0) for group in self.groups) if self._clocked else 0.0
+
+    @property
+    def _clocked(self) -> bool:
+        return all(_asleep(c) > -math.inf for group in self.groups for c in group)
+
+
+def _asleep(c: Condition) -> float:
+    late = isinstance(c.test, TimeIs) and c.test.rule in ("greaterThan", "greaterOrEqual")
+    return c.test.value - 1e-6 if late and c.edge == "none" and c.delay == 0 else -math.inf  # type: ignore[union-attr]
+
 
 class TriggerReader:
     """Reads the triggers of one storyboard; what is not supported is refused by name."""
 
     def __init__(
-        self, names: Mapping[str, object], selections: Mapping[str, list[str]], catalogs: Catalogs, variables: set[str]
+        self,
+        names: Mapping[str, object],
+        selections: Mapping[str, list[str]],
+        catalogs: Catalogs,
+        variables: set[str],
+        problems: list[str],
     ) -> None:
+        self.problems = problems
         self.names, self.selections, self.catalogs, self.variables = names, selections, catalogs, variables
         self.conditions: list[Condition] = []
 
@@ -66,10 +89,21 @@ class TriggerReader:
         if delay < 0:
             node.fail("has a negative delay")
         inner = node.only()
-        test = self._by_value(inner.only()) if inner.tag == "ByValueCondition" else self._by_entity(inner)
+        test: Test | ElementIs
+        if node.label().startswith("criteria_"):
+            test = self._criterion(node)
+        else:
+            test = self._by_value(inner.only()) if inner.tag == "ByValueCondition" else self._by_entity(inner)
         condition = Condition(len(self.conditions), node.label(), edge, delay, test)
         self.conditions.append(condition)
         return condition
+
+    def _criterion(self, node: Node) -> Never:
+        """Of CARLA's scenario runner: conditions of this name list what it judges a drive by and never come true."""
+        told = "the criteria of CARLA's scenario runner in its stop trigger are left out"
+        if told not in self.problems:
+            self.problems.append(told)
+        return Never()
 
     def _by_value(self, node: Node) -> Test | ElementIs:
         if node.tag == "SimulationTimeCondition":

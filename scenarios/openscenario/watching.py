@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drivesim.types import DT
+
 from .triggers import Condition, ElementIs, Trigger
 
 if TYPE_CHECKING:
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
 
 FINE = 0.01
 """Seconds of a step of the story: the one in which the reference player states its times."""
+
+PER_STEP = round(DT / FINE)
 
 STANDBY, RUNNING, COMPLETE = range(3)
 _STATES = {"standby": STANDBY, "running": RUNNING, "complete": COMPLETE}

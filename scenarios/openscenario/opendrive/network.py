@@ -49,16 +49,9 @@ class Network:
         The yaw is that of the reference line, turned around for lanes that drive against it. InputError for a place
         that does not exist.
         """
-        found = self._road(road)
-        if not -0.01 <= s <= found.length + 0.01:
-            raise InputError(f"{self.name}: road {road} has no s = {s:g} m; it is {found.length:.2f} m long")
-        s = float(np.clip(s, 0.0, found.length))
-        section = found.sections[found.section_at(s)]
+        found, section, s = self.at(road, s, lane if lateral is None else 0)
         turn = 0.0
         if lateral is None:
-            if lane and lane not in section.lanes:
-                ids = ", ".join(str(i) for i in sorted(section.lanes) if i)
-                raise InputError(f"{self.name}: road {road} has no lane {lane} at s = {s:g} m; its lanes are {ids}")
             lateral = float(self._middle(found, section, lane, s)) + offset
             turn = math.pi if lane and found.direction(section.lanes[lane]) < 0 else 0.0
         at = np.array([s])
@@ -66,25 +59,22 @@ class Network:
         yaw = float(found.plan.pose(at)[2][0]) + turn
         return float(x), float(y), float(z), (yaw + math.pi) % (2 * math.pi) - math.pi
 
-    def locate(self, x: float, y: float, yaw: float | None = None) -> tuple[str, int, float, float] | None:
-        """Road, lane, s, offset (as in `position`) of the driving lane at a place; None off the lanes.
+    def at(self, road: str, s: float, lane: int = 0) -> tuple[Road, Section, float]:
+        """A road, its section at `s`, and `s` within its length. InputError for a place or lane that does not exist."""
+        found = self._road(road)
+        if not -0.01 <= s <= found.length + 0.01:
+            raise InputError(f"{self.name}: road {road} has no s = {s:g} m; it is {found.length:.2f} m long")
+        s = min(max(float(s), 0.0), found.length)
+        section = found.sections[found.section_at(s)]
+        if lane and lane not in section.lanes:
+            ids = ", ".join(str(i) for i in sorted(section.lanes) if i)
+            raise InputError(f"{self.name}: road {road} has no lane {lane} at s = {s:g} m; its lanes are {ids}")
+        return found, section, s
 
-        Of several lanes it is one that drives within 60 degrees of `yaw`, then the one whose centre is nearest.
-        """
-        if not len(self.lane_index):
-            return None
-        best: tuple[tuple[bool, float], tuple[str, int, float, float]] | None = None
-        for i in self._areas.query(shapely.Point(x, y), predicate="dwithin", distance=0.05):
-            road, number, lane = self.lane_index[int(i)]
-            found = self.roads[road]
-            s, t = self._project(found, found.sections[number], int(i), np.array([x, y]))
-            offset = t - float(self._middle(found, found.sections[number], lane, s))
-            facing = self.position(road, s, lane)[3]
-            astray = yaw is not None and math.cos(facing - yaw) < 0.5
-            rank = (astray, abs(offset))
-            if best is None or rank < best[0]:
-                best = rank, (road, lane, s, offset)
-        return best[1] if best else None
+    def lanes_at(self, x: float, y: float) -> list[Key]:
+        """The map's lanes that hold a place or lie within 5 cm of it."""
+        found = self._areas.query(shapely.Point(x, y), predicate="dwithin", distance=0.05)
+        return [self.lane_index[i] for i in sorted(found.tolist())]
 
     def lane_of(self, road: str, lane: int, s: float) -> int | None:
         """Index of a lane among the map's lanes; None if it is none that one drives on."""
@@ -216,19 +206,3 @@ class Network:
         """t of the middle of a lane."""
         edges = road.edges(section, np.array([s]))
         return float(edges[section.inner(lane)][0] + edges[lane][0]) / 2 if lane else float(edges[0][0])
-
-    def _project(self, road: Road, section: Section, index: int, xy: np.ndarray) -> tuple[float, float]:
-        """s and t of a place beside a road, within a section."""
-        strip = self.strips[self.lane_index[index][:2]]
-        nearest = int(np.hypot(*(self.path(index)[:, :2] - xy).T).argmin())
-        backwards = road.direction(section.lanes[self.lane_index[index][2]]) < 0
-        s = float(strip.s[::-1][nearest] if backwards else strip.s[nearest])
-        for _ in range(20):
-            x, y, yaw = (float(v[0]) for v in road.plan.pose(np.array([s])))
-            along = (xy[0] - x) * math.cos(yaw) + (xy[1] - y) * math.sin(yaw)
-            step = float(np.clip(s + along, section.start, section.end)) - s
-            s += step
-            if abs(step) < 1e-6:
-                break
-        x, y, yaw = (float(v[0]) for v in road.plan.pose(np.array([s])))
-        return s, -(xy[0] - x) * math.sin(yaw) + (xy[1] - y) * math.cos(yaw)
