@@ -24,10 +24,11 @@ from . import parquet
 from .errors import InputError
 from .types import Agents, Body, Cause, Plan, Rollout, Vehicle
 
-FORMAT = 1
+FORMAT = 2
 _STATE = {
     "agents.xy": 2, "agents.z": 1, "agents.yaw": 1, "agents.pitch": 1, "agents.roll": 1, "agents.velocity": 2,
     "agents.size": 3, "agents.kind": 1, "agents.valid": 1, "body.steering": 1, "body.acceleration": 1,
+    "body.yaw_rate": 1,
 }  # fmt: skip
 """Numbers per agent in each column."""
 _PLAN = ("plan.poses", "plan.time", "plan.proposals")
@@ -78,12 +79,12 @@ def read(path: Path, key: str) -> Rollout:
 
 def _decode(path: Path, key: str) -> Rollout:
     table, meta = parquet.read(path)
+    if meta.get("format") != FORMAT:
+        raise ValueError(f"format {meta.get('format')}, this version reads {FORMAT}")
     if table.schema.names != [*_STATE, *_PLAN]:
         raise ValueError("unknown columns")
     if not all(pa.types.is_list(t) and t.value_type in _TYPES for t in table.schema.types):
         raise ValueError("columns of unknown type")
-    if meta.get("format") != FORMAT:
-        raise ValueError(f"format {meta.get('format')}, this version reads {FORMAT}")
     if meta.pop("digest") != _digest(meta, table):
         raise ValueError("its content does not match its digest")
     if meta["key"] != key:

@@ -56,7 +56,7 @@ class Bicycle:
         ahead, left = heading(new_yaw), heading(new_yaw + torch.pi / 2)
         velocity = new_speed[..., None] * ahead + (yaw_rate * rear)[..., None] * left
         moved = agents.replace(xy=axle + rear[..., None] * ahead, yaw=new_yaw, velocity=velocity)
-        return moved, body.replace(steering=steering, acceleration=acceleration)
+        return moved, body.replace(steering=steering, acceleration=acceleration, yaw_rate=yaw_rate)
 
 
 def _lag(now: Tensor, target: Tensor, lag: float, dt: float) -> Tensor:

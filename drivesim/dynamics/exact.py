@@ -24,4 +24,4 @@ class Exact:
         wheelbase, _ = axles(agents, vehicle)
         turn = wrap_angle(moved.yaw - agents.yaw) / dt
         steering = torch.atan(turn * wheelbase / moved.speed.abs().clamp_min(1.0))  # that a bicycle would have had
-        return moved, body.replace(acceleration=acceleration, steering=steering)
+        return moved, body.replace(acceleration=acceleration, steering=steering, yaw_rate=turn)

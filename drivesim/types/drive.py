@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..struct import Struct, tensor
@@ -17,10 +18,15 @@ from .sensors import Frames
 
 
 class Body(Struct):
-    """What a body model remembers beside pose and velocity."""
+    """What a body model remembers beside pose and velocity (slip is in the velocity: it need not point ahead)."""
 
     steering: Tensor = tensor()  # (..., A) angle of the front wheels, left positive [rad]
     acceleration: Tensor = tensor()  # (..., A) along the heading [m/s^2]
+    yaw_rate: Tensor = tensor(default=None)  # (..., A) [rad/s]; NaN where nobody has said it, as on a log
+
+    def __post_init__(self) -> None:
+        if self.yaw_rate is None:
+            object.__setattr__(self, "yaw_rate", torch.full_like(self.steering, torch.nan))
 
 
 class Cause(IntEnum):
