@@ -68,10 +68,10 @@ class ConstantVelocity:
     def begin(self, state: State, scenario: Scenario, seed: int) -> State:
         return state
 
-    def act(self, state: State, history: History, scene: Scene) -> Action:
+    def act(self, state: State, history: History, scene: Scene) -> tuple[Action, State]:
         decides = state.agents.valid.clone()
         decides[..., 0] = False
-        return Action(torch.zeros(*decides.shape, 1), decides)
+        return Action(torch.zeros(*decides.shape, 1), decides), state
 
 
 @dataclass

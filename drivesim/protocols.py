@@ -92,7 +92,9 @@ class AgentBehavior(Protocol):
         """Put into `state.mind` what is drawn once."""
         ...
 
-    def act(self, state: State, history: History, scene: Scene) -> Action: ...
+    def act(self, state: State, history: History, scene: Scene) -> tuple[Action, State]:
+        """What the others do for one step, and the state with what they remember of it (`mind`)."""
+        ...
 
 
 class Script(Protocol):

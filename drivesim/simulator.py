@@ -96,7 +96,7 @@ def simulate(
         if watch:
             watch(now, state, frames, plan, seconds)
         ego = control.track(state, trajectory, briefing.dt, briefing.vehicle)  # CONTROL: from wish to action
-        others = behavior.act(state, history, scene)  # DYNAMICS: who else decides
+        others, state = behavior.act(state, history, scene)  # DYNAMICS: who else decides
         decisions = [(control.body, ego), (behavior.body, others)]
         if scenario.script:
             directed, state = scenario.script.act(state, history, scene)

@@ -117,7 +117,11 @@ def test_world_generator(name, town):
 def test_agent_behavior(name):
     behavior, s = part("behavior", name), driven()
     state, history = start_state(s)
-    action = behavior.act(behavior.begin(state, s, seed=1), history, s.scene)
+    begun = behavior.begin(state, s, seed=1)
+    action, after = behavior.act(begun, history, s.scene)
+    again, _ = behavior.act(begun, history, s.scene)
+    assert torch.equal(action.command.nan_to_num(-9), again.command.nan_to_num(-9)), "acting changes no past state"
+    assert after.agents is begun.agents
     assert isinstance(action, Action) and action.valid.shape == state.agents.valid.shape
     assert not bool(action.valid[0]), "the ego is not its business"
     assert bool(action.command[action.valid].isfinite().all())

@@ -21,6 +21,6 @@ class Replay:
     def begin(self, state: State, scenario: Scenario, seed: int) -> State:
         return state
 
-    def act(self, state: State, history: History, scene: Scene) -> Action:
+    def act(self, state: State, history: History, scene: Scene) -> tuple[Action, State]:
         agents = state.agents
-        return Action(torch.full((*agents.yaw.shape, 3), torch.nan), torch.zeros_like(agents.valid))
+        return Action(torch.full((*agents.yaw.shape, 3), torch.nan), torch.zeros_like(agents.valid)), state

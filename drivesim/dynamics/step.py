@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from drivesim.geometry import box_corners, boxes_overlap
+from drivesim.geometry import box_corners, boxes_overlap, heading
 from drivesim.protocols import BodyModel
 from drivesim.types import Action, Agents, Body, Cause, Map, State, Vehicle
 
 from .attitude import Attitude
+
+HOLD_BACK_BRAKING = 4.0
+"""What drivers are expected to brake with when somebody appears [m/s^2]."""
 
 
 def step(
@@ -42,14 +45,25 @@ def step(
 
 
 def _hold_back(agents: Agents, before: Tensor, astray: Tensor) -> Agents:
-    """Keep absent who would appear inside a body that has left its log (`astray`)."""
+    """Keep absent who would appear inside a body that has left its log (`astray`), or could not avoid it by braking."""
     new = agents.valid & ~before
     if not bool(new.any()) or not bool(astray.any()):
         return agents
-    corners = box_corners(agents.xy, agents.yaw, agents.size)
-    hit = boxes_overlap(corners[:, None], corners[None]) & agents.valid[None] & astray[None]
+    ahead = heading(agents.yaw)
+    closing = ((agents.velocity[:, None] - agents.velocity) * ahead[:, None]).sum(-1).clamp_min(0)  # (A, A) of a row
+    room = closing.square() / (2 * HOLD_BACK_BRAKING)
+    hit = _reach_of(agents, room) & agents.valid[None] & astray[None]
+    hit = hit | (_reach_of(agents, room) & astray[:, None] & agents.valid[:, None]).T
     blocked = new & hit.any(1)
     return absent(agents, blocked)
+
+
+def _reach_of(agents: Agents, room: Tensor) -> Tensor:
+    """Whether box a, made longer ahead by `room` (A, A) metres, touches box b: (A, A)."""
+    longer = agents.size[:, None, :2] + torch.stack([room, torch.zeros_like(room)], -1)
+    middle = agents.xy[:, None] + heading(agents.yaw)[:, None] * room[..., None] / 2
+    swept = box_corners(middle, agents.yaw[:, None].expand_as(room), longer)
+    return boxes_overlap(swept, box_corners(agents.xy, agents.yaw, agents.size)[None])
 
 
 def absent(agents: Agents, mask: Tensor) -> Agents:
