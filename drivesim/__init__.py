@@ -23,13 +23,15 @@ def load(source: str | None = None, root: str | None = None, id: str | None = No
     """Load one scenario of a source ("synthetic", "pandaset", ...), the first drivable one if no `id` is given.
 
     `root` is the folder of the log, or a file where a file alone is one; without a `source` the one that recognises
-    it is taken: `drivesim.load(root="/data/nuscenes")`. `options` are those of the source. Raises errors.InputError in
-    plain words.
+    it is taken, as with "auto": `drivesim.load(root="/data/nuscenes")`. `options` are those of the source. Raises
+    errors.InputError in plain words.
     """
-    from .catalog import part_of
-    from .errors import NotDrivable
+    from .catalog import needs_root, part_of
+    from .errors import InputError, NotDrivable
     from .parts import build
 
+    if source not in (None, "auto") and root is None and "root" not in options and needs_root(source):
+        raise InputError(f'root is missing: drivesim.load("{source}", DIR)')
     reader = build(part_of(source, root, **options))
     if id is not None:
         return reader.load(id)
@@ -38,7 +40,7 @@ def load(source: str | None = None, root: str | None = None, id: str | None = No
         try:
             return reader.load(candidate)
         except NotDrivable as reason:
-            reasons.append(f"{candidate}: {reason}")
+            reasons.append(f"{candidate}: {str(reason).removeprefix(f'{candidate}: ')}")
     raise NotDrivable("nothing to drive: " + "; ".join(reasons))
 
 

@@ -88,6 +88,8 @@ def doctor() -> int:
 def _planner(name: str, options: Sequence[str]) -> Any:
     from . import parts
 
+    if ":" in name:
+        parts.locate(name, "planner")
     checked = parts.check("--arg", {**parts.read("planner", name), **_options(options)})
     try:
         return parts.build(checked)

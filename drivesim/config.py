@@ -125,18 +125,18 @@ def spell(argv: Iterable[str]) -> list[str]:
 
 
 def _recognized(argv: Sequence[str]) -> list[str]:
-    """`scenarios=auto` as the source that recognises `scenarios.root`."""
+    """`scenarios=auto` as the source that recognises `scenarios.root`, with the folder to give it."""
     if "scenarios=auto" not in argv:
         return list(argv)
-    from .catalog import detect
+    from .catalog import detect_one
 
     roots = [word.partition("=")[2] for word in argv if word.startswith("scenarios.root=")]
     if not roots:
         raise InputError("scenarios=auto: give scenarios.root=DIR to look at")
-    names = detect(roots[-1].strip("'\""))
-    if len(names) > 1:
-        raise InputError(f"scenarios=auto: {' and '.join(names)} are recognised there; choose one")
-    return [f"scenarios={names[0]}" if word == "scenarios=auto" else word for word in argv]
+    given = roots[-1].strip("'\"")
+    name, folder = detect_one(given, "scenarios={name} scenarios.root={root}")
+    words = [f"scenarios={name}" if word == "scenarios=auto" else word for word in argv]
+    return words if folder == Path(given).expanduser() else [*words, f"scenarios.root='{folder}'"]
 
 
 def _spelled(argument: str) -> list[str]:

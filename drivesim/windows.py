@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,20 @@ from .loading.paths import runs
 from .types import DT, VEHICLES, Agents, Goal, Map, Place, Polylines, Scenario, Scenery, SensorLog, Signals, is_kind
 
 _AT = re.compile(r"(.+)@(\d+\.\d)s")
+
+
+def full_id(source: Any, id: str) -> str:
+    """The id as the source lists it: for the drive of another agent, the id of the recorded drive will do as well."""
+    return source.full_id(id) if hasattr(source, "full_id") else id
+
+
+def nearest(id: str, ids: Sequence[str]) -> str:
+    """`did you mean a, b?` of some thousand ids, for one that is none of them."""
+    near = [known for known in ids if id in known] or difflib.get_close_matches(id, ids[:5000], n=3)
+    if near:
+        return f"did you mean {', '.join(near[:3])}?"
+    more = f", ... {len(ids) - 3} more" if len(ids) > 3 else ""
+    return f"there are {', '.join(ids[:3])}{more}" if ids else "there are none"
 
 
 @dataclass(frozen=True)
@@ -59,15 +74,20 @@ class Windows:
         return self._reader.undrivable() if hasattr(self._reader, "undrivable") else {}
 
     def fingerprint(self, id: str) -> str:
-        base, begin = self._parse(id)
+        base, begin = self._parse(self.full_id(id))
         return fingerprint([], self._reader.fingerprint(base), f"from {begin}, {self._length} steps")
 
     def load(self, id: str) -> Scenario:
+        id = self.full_id(id)
         base, begin = self._parse(id)
         whole = self._load(base)
         if begin + self._length > whole.steps:
-            raise InputError(f"{id}: {base} ends after {whole.steps * DT:.1f} s")
+            raise InputError(f"{id}: {base} ends after {(whole.steps - 1) * DT:.1f} s")
         return replace(restart(whole, begin, begin + self._length), id=id, fingerprint=self.fingerprint(id))
+
+    def full_id(self, id: str) -> str:
+        match = _AT.fullmatch(id)
+        return f"{full_id(self._reader, match[1])}@{match[2]}s" if match else full_id(self._reader, id)
 
     @cached_property
     def _reader(self) -> Any:
@@ -104,7 +124,8 @@ class Windows:
 
 @dataclass(frozen=True)
 class AsEgo:
-    """The scenarios of a source, driven as another of their agents: `ego` is its track id.
+    """The scenarios of a source, driven as another of their agents: `ego` is its track id. Ids are `<id>#<ego>`, so
+    that the drives are not taken for the recorded car's; `<id>` alone is understood.
 
     The scenario lasts as long as that agent was seen without a gap. The recorded photos are left out: they are
     another car's. Axles lie where they usually do in a box of its size.
@@ -118,18 +139,23 @@ class AsEgo:
         return False
 
     def ids(self) -> list[str]:
-        return self._reader.ids()
+        return [self.full_id(id) for id in self._reader.ids()]
 
     def undrivable(self) -> dict[str, str]:
-        return self._reader.undrivable() if hasattr(self._reader, "undrivable") else {}
+        reasons = self._reader.undrivable() if hasattr(self._reader, "undrivable") else {}
+        return {self.full_id(id): reason for id, reason in reasons.items()}
+
+    def full_id(self, id: str) -> str:
+        return full_id(self._reader, id.removesuffix(self._mark)) + self._mark
 
     def fingerprint(self, id: str) -> str:
-        return fingerprint([], self._reader.fingerprint(id), f"ego {self.ego}")
+        return fingerprint([], self._reader.fingerprint(self._base(id)), f"ego {self.ego}")
 
     def load(self, id: str) -> Scenario:
-        whole = self._reader.load(id)
+        id = self.full_id(id)
+        whole = self._reader.load(self._base(id))
         if self.ego not in whole.track_ids:
-            raise NotDrivable(f"{id}: no track {self.ego}; {parts.among(self.ego, whole.track_ids)}")
+            raise NotDrivable(f"{id}: no track {self.ego}; {nearest(self.ego, whole.track_ids)}")
         agent = whole.track_ids.index(self.ego)
         track = whole.log[:, agent]
         kind = track.kind[track.valid.nonzero()[0, 0]] if bool(track.valid.any()) else track.kind[0]
@@ -138,7 +164,15 @@ class AsEgo:
         first, last = max(runs(track.valid.numpy()), key=lambda run: run[1] - run[0])
         if (last - first) < whole.start + round(SHORTEST / DT):
             raise NotDrivable(f"{id}: track {self.ego} is seen for {(last - first) * DT:.1f} s without a gap")
-        return replace(restart(whole, first, last + 1, agent), fingerprint=self.fingerprint(id))
+        return replace(restart(whole, first, last + 1, agent), id=id, fingerprint=self.fingerprint(id))
+
+    @property
+    def _mark(self) -> str:
+        return "#" + re.sub(r"[/\\]|\.\.", "_", self.ego)  # an id is a file's name too
+
+    def _base(self, id: str) -> str:
+        """The reader's own id."""
+        return self.full_id(id).removesuffix(self._mark)
 
     @cached_property
     def _reader(self) -> Any:

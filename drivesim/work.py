@@ -16,6 +16,7 @@ from .errors import InputError, NotDrivable
 from .parts import Part
 from .storage import Job
 from .versions import versions
+from .windows import full_id, nearest
 
 SELECTION = {"ids": list[str] | str | None, "limit": int | None, **filters.TYPES}
 """Keys of `scenarios` that say which of a source's scenarios to drive; they are no options of the source."""
@@ -45,6 +46,7 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
     _root(config, folders)
     planners = _planners(config, folders)
     shared = {group: parts.check(group, config[group]) for group in ("generation", "behavior", "control")}
+    _sighted(planners, shared["generation"])
     metrics = [parts.check(f"metrics.{name}", node) for name, node in config["metrics"].items()]
     asked, node = _scenarios(config["scenarios"])
     seeds = _seeds(config)
@@ -109,7 +111,7 @@ def _filtered(chosen: Filter, node: Part, ids: Sequence[str], limit: int, worker
 
     InputError says so if none is left.
     """
-    sieve, taken = Sieve(chosen), []
+    sieve, taken = Sieve(chosen, len(ids)), []
     with closing(scan(node, ids, workers)) as entries:
         for entry in entries:
             if sieve.takes(entry):
@@ -137,10 +139,10 @@ def select(origin: Any, ids: Sequence[str] | str | None = None, limit: int | Non
     for an id that the source does not have.
     """
     known = origin.ids()
-    wanted = known if ids is None else [ids] if isinstance(ids, str) else list(ids)
+    wanted = known if ids is None else [full_id(origin, id) for id in ([ids] if isinstance(ids, str) else ids)]
     for id in wanted:
         if id not in known and id not in _undrivable(origin):
-            raise InputError(f"scenarios.ids: no scenario {id}; {parts.among(id, known)}")
+            raise InputError(f"scenarios.ids: no scenario {id}; {nearest(id, known)}")
     limit = limit if limit is not None else 1 if ids is None else 0
     if limit < 0:
         raise InputError(f"scenarios.limit={limit}: 0 (all) or more is expected")
@@ -187,6 +189,19 @@ def _planner(node: Mapping[str, Any]) -> Part:
     if not timeout > 0:
         raise InputError(f"planner.timeout={timeout}: seconds above 0 are expected")
     return {"_target_": "drivesim.remote.child.ChildPlanner", "planner": checked, "timeout": timeout}
+
+
+def _sighted(planners: Mapping[str, Part], generation: Part) -> None:
+    """Refuse planners whose class names cameras where nothing makes pictures ("*" is all there are, perhaps none)."""
+    if generation["_target_"] != "drivesim.generation.layout.NoImages":
+        return
+    for name, part in planners.items():
+        part = part.get("planner", part) if part["_target_"] == "drivesim.remote.child.ChildPlanner" else part
+        sensors = part.get("sensors", getattr(parts.locate(str(part["_target_"]), "planner"), "sensors", ()))
+        asked = [s for s in sensors if isinstance(s, str) and s != "*"] if isinstance(sensors, tuple | list) else []
+        if asked:
+            raise InputError(f"generation=none makes no images, but {name} looks at {', '.join(asked)}: "
+                             "use generation=raster")  # fmt: skip
 
 
 def _name(node: Mapping[str, Any], folders: Sequence[Path]) -> str:

@@ -193,6 +193,8 @@ def test_every_filter(values, ids, reason):
         ({"has": ["pedestrians"]}, "did you mean pedestrian"),
         ({"near": [42.0]}, "latitude,longitude"),
         ({"near": [142.0, 0.0]}, "latitude,longitude"),
+        ({"min_agents": -3}, "min agents -3: 0 or more"),
+        ({"max_seconds": -0.5}, "max seconds -0.5: 0 or more"),
         ({"near": [42.0, 0.0, -1.0]}, "latitude,longitude"),
     ],
 )
@@ -205,6 +207,13 @@ def test_a_filter_knows_whether_it_asks_for_anything():
     assert not Filter() and not Filter(tag=[]) and Filter(tag="u_turn") and Filter(min_agents=0)
     with pytest.raises(InputError, match="scenarios.min_agents=many"):
         Filter.read({"min_agents": "many"})
+
+
+def test_a_search_that_stopped_early_says_so():
+    sieve = Sieve(Filter(tag=["turn_left,cut_in"]), 33)
+    assert sieve.filter.tag == ["turn_left", "cut_in"]
+    sieve.takes(Entry("a", "drivable"))
+    assert sieve.told() == "0 of 1 scene left (looked at 1 of 33): 1 had no turn_left"
 
 
 # detection
@@ -246,24 +255,58 @@ def formats(tmp_path, monkeypatch):
     return data
 
 
-def test_a_format_is_recognised(formats, monkeypatch):
+def test_a_format_is_recognised(formats):
     (formats / "a").touch()
-    assert catalog.detect(formats) == ["letters"]
-    assert catalog.part_of(root=formats) == {"_target_": f"{HERE}.Letters", "root": str(formats)}
+    assert catalog.detect(formats) == [("letters", formats)]
+    for name in (None, "auto"):
+        assert catalog.part_of(name, formats) == {"_target_": f"{HERE}.Letters", "root": str(formats)}
     (formats / "b").touch()
-    assert catalog.detect(formats) == ["letters", "others"]
-    with pytest.raises(InputError, match="letters and others are recognised"):
+    assert catalog.detect(formats) == [("letters", formats), ("others", formats)]
+    with pytest.raises(InputError, match="several formats are here, letters in .*, others in .*; choose one: drivesim"):
         catalog.part_of(root=formats)
 
 
-def test_nothing_recognised_names_what_was_looked_for_and_a_folder_nearby(formats):
+def test_a_folder_of_several_formats_is_a_collection(formats):
+    root = formats.parent
+    for name, file in (("x", "a"), ("y", "b"), ("z", "c"), (".hidden", "b")):
+        (root / name).mkdir()
+        (root / name / file).touch()
+    assert catalog.detect(root) == [("letters", root / "x"), ("others", root / "y")]
+    (root / "a").touch()  # a log that lies in the root itself, and has a sub-folder of its own format
+    assert catalog.detect(root) == [("letters", root / "x"), ("others", root / "y")]
+    (root / "x" / "a").unlink()
+    assert catalog.detect(root) == [("letters", root), ("others", root / "y")]
+    for k in range(50):
+        (root / f"many-{k}").mkdir()
+    assert catalog.detect(root) == [("letters", root)], "a root with many sub-folders is one big log"
+
+
+def test_files_beside_folders_of_other_formats_are_not_lost(formats, monkeypatch):
+    named = classmethod(lambda cls, path: path.name == cls.letter or (path / cls.letter).exists())
+    monkeypatch.setattr(Letters, "recognizes", named)
+    for name, file in (("x", "a"), ("y", "b")):
+        (formats / name).mkdir()
+        (formats / name / file).touch()
+    (formats / "a").touch()
+    assert catalog.detect(formats) == [("letters", formats), ("others", formats / "y")]
+
+
+def test_nothing_recognised_names_what_was_looked_for(formats):
     with pytest.raises(InputError, match="looked for letters, others, raises"):
         catalog.detect(formats)
-    (formats / "b").touch()
-    with pytest.raises(InputError, match=f"{formats} is others; give that"):
-        catalog.detect(formats.parent)
-    (formats / "deeper").mkdir()
-    with pytest.raises(InputError, match=f"{formats} is others; give that"):
-        catalog.detect(formats / "deeper")
     with pytest.raises(InputError, match="no such file or folder"):
         catalog.detect(formats / "gone")
+
+
+def test_a_hint_names_what_lies_inside_or_what_it_is_a_part_of(formats):
+    deep = formats / "one" / "two"
+    deep.mkdir(parents=True)
+    (deep / "b").touch()
+    with pytest.raises(InputError, match=f"{deep} is others; give that"):
+        catalog.detect(formats)
+    (deep / "part").mkdir()
+    with pytest.raises(InputError, match=f"{deep} is others; give that"):
+        catalog.detect(deep / "part")
+    (formats / "one" / "beside").mkdir()
+    with pytest.raises(InputError, match="looked for"):
+        catalog.detect(formats / "one" / "beside")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ import torch
 
 import drivesim
 from drivesim import manual, parts, scenario_file
-from drivesim.catalog import Entry
+from drivesim.catalog import Entry, detection
 from drivesim.check import check_planner, trial
 from drivesim.cli import main
 from drivesim.commands.scenarios import line
+from drivesim.errors import InputError
 from drivesim.types import Plan
+from drivesim.windows import nearest
 
 from .worlds import scenario as world
 from .worlds import track
@@ -197,6 +200,10 @@ def test_check_fails_with_what_is_wrong(capsys):
         (["check", f"{HERE}:Straight", "--arg", "gian=1"], "did you mean gain?"),
         (["check", f"{HERE}:Straight", "--arg", "gain=x"], "--arg.gain=x: a number is expected"),
         (["check", f"{HERE}:Straight", "--arg", "gain"], "key=value is expected"),
+        (["check", "no.such:Mine"], "error: planner=no.such:Mine: no module named no"),
+        (["scenarios", "waymo"], "error: root is missing: drivesim scenarios waymo DIR"),
+        (["view", "waymo"], "error: root is missing: drivesim view waymo DIR"),
+        (["scenarios", "synthetic", "--min-agents", "-3"], "min agents -3: 0 or more is expected"),
         (["scenarios", "pandsaet", "x"], "did you mean pandaset?"),
         (["scenarios", "argoverse2", "/no/such/folder"], "/no/such/folder"),
         (["scenarios", "/no/such/folder"], "neither a folder or file nor a source"),
@@ -258,13 +265,69 @@ def test_a_folder_is_recognised(capsys, own_cache, road, tmp_path):
     scenario_file.write(road, tmp_path / "logs" / "street.scenario.parquet")
     assert main(["scenarios", str(tmp_path / "logs")]) == 0
     told = capsys.readouterr().out
-    assert told.startswith(f"converted in {tmp_path / 'logs'}: 1 scene\nstreet  4.0 s  1 agents (1 car)")
+    assert told.startswith(f"converted in {tmp_path / 'logs'}: 1 scene\nstreet  4.0 s  1 agent (1 car)")
     assert main(["view", str(tmp_path / "logs"), "--out", str(tmp_path / "x.png")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'x.png'}\n"
     assert main(["scenarios", str(tmp_path / "logs"), "--window", "2", "--stride", "1"]) == 0
     told = capsys.readouterr().out
     assert "street@0.0s  2.0 s" in told and "street@2.0s" in told
     assert drivesim.load(root=str(tmp_path / "logs")).id == "street"
+    assert drivesim.load("auto", str(tmp_path / "logs")).id == "street"
+    with pytest.raises(InputError, match=r'root is missing: drivesim.load\("waymo", DIR\)'):
+        drivesim.load("waymo")
+
+
+@pytest.fixture
+def collection(monkeypatch, tmp_path, road):
+    """A folder with two formats side by side, one of them a stranger to what is at the root."""
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        scenario_file.write(replace(road, id=name), tmp_path / name / f"{name}.scenario.parquet")
+    found = [("converted", tmp_path / "left"), ("converted", tmp_path / "right")]
+    monkeypatch.setattr(detection, "_pairs", lambda path: found if path == tmp_path else [("converted", path)])
+    return tmp_path
+
+
+def test_a_collection_has_a_section_per_folder(capsys, own_cache, collection):
+    assert main(["scenarios", str(collection), "--workers", "0"]) == 0
+    told = capsys.readouterr().out
+    for name in ("left", "right"):
+        assert f"converted in {collection / name}: 1 scene\n{name}  4.0 s" in told
+    assert main(["convert", str(collection), str(collection / "out")]) == 0
+    assert "2 scenarios in" in capsys.readouterr().out
+    assert main(["convert", str(collection), str(collection / "one"), "--limit", "1"]) == 0
+    assert "1 scenario in" in capsys.readouterr().out
+    assert main(["convert", str(collection), str(collection / "named"), "--id", "right"]) == 0
+    assert [path.name for path in (collection / "named").iterdir()] == ["right.scenario.parquet"]
+
+
+def test_one_of_a_collection_must_be_named(capsys, collection):
+    assert main(["view", str(collection)]) == 2
+    told = capsys.readouterr().err
+    assert f"choose one: drivesim view converted {collection / 'left'}" in told and str(collection / "right") in told
+    with pytest.raises(InputError, match=r'choose one: drivesim.load\("converted", ".*left"\)'):
+        drivesim.load(root=str(collection))
+
+
+def test_a_broken_folder_does_not_hide_the_others(capsys, own_cache, collection):
+    (collection / "left" / "left.scenario.parquet").unlink()
+    assert main(["scenarios", str(collection), "--workers", "0"]) == 1
+    told = capsys.readouterr()
+    assert f"converted in {collection / 'left'}: " in told.err and "right  4.0 s" in told.out
+
+
+def test_all_kinds_are_listed_traffic_first():
+    agents = {"pedestrian": 9, "car": 2, "cone": 20, "truck": 3, "bicycle": 1}
+    told = line(Entry("a", "drivable", agents=agents, map={"lanes": 1, "crosswalks": 1}, cameras=1))
+    assert "35 agents (3 truck, 2 car, 20 cone, 9 pedestrian, 1 bicycle)  1 camera  1 lane," in told
+    assert "1 crosswalk" in told and "1 crosswalks" not in told
+
+
+def test_a_wrong_id_is_answered_with_the_nearest():
+    ids = [f"town-{i:04d}" for i in range(99)]
+    assert nearest("0042", ids) == "did you mean town-0042?"
+    assert len(nearest("town-04", ids).split(", ")) == 3
+    assert nearest("x", ids) == "there are town-0000, town-0001, town-0002, ... 96 more"
 
 
 def test_tags_explain_themselves(capsys):

@@ -9,6 +9,7 @@ import pytest
 from hydra.errors import MissingConfigException
 
 from drivesim import config, drive, parts, scenario_file
+from drivesim.catalog import detection
 from drivesim.errors import InputError, NotDrivable
 from drivesim.types import Kind
 from drivesim.versions import versions
@@ -235,7 +236,7 @@ def test_limits_and_ids():
 @pytest.mark.parametrize(
     ("scenarios", "told"),
     [
-        ({"ids": ["x"]}, "no scenario x; choose from a, b"),
+        ({"ids": ["x"]}, "no scenario x; there are a, b, c, ... 2 more"),
         ({"ids": ["b"]}, "nothing to drive: b: one key frame"),
         ({"ids": ["d"]}, "d: cut in half"),
         ({"ids": []}, "no scenario is chosen"),
@@ -265,7 +266,7 @@ def test_filters_choose_and_tell(tmp_path, monkeypatch):
     assert ids(found) == ["a", "e"] and found.jobs[0].source == {"_target_": f"{HERE}.Logs"}
     assert found.sifted == "2 of 5 scenes left: 2 cannot be driven, 1 cannot be read"
     first = work(composed(scenarios=chosen))
-    assert ids(first) == ["a"] and first.sifted == "1 of 1 scene left", "enough is enough"
+    assert ids(first) == ["a"] and first.sifted == "1 of 1 scene left (looked at 1 of 5)", "enough is enough"
     assert ids(work(composed(scenarios={**chosen, "ids": ["e"]}))) == ["e"]
     with pytest.raises(InputError, match="0 of 5 scenes left: 2 cannot be driven, 2 had no u_turn, 1 cannot be read"):
         work(composed(scenarios={"_target_": f"{HERE}.Logs", "tag": ["u turn"]}))
@@ -300,7 +301,7 @@ def test_stretches_and_other_egos_are_part_of_the_job():
     assert jobs[0].source == {
         "_target_": "drivesim.windows.Windows", "source": inner, "seconds": 2.0, "stride": 1.0,
     }  # fmt: skip
-    assert [job.scenario for job in jobs] == ["a@0.0s", "a@1.0s", "a@2.0s"]
+    assert [job.scenario for job in jobs] == [f"a#track 1@{k}.0s" for k in range(3)]
     plain = work(composed(scenarios={**node, **cut, "ids": "a@1.0s"})).jobs
     assert plain[0].key != jobs[1].key
     assert drive.load(jobs[1]).track_ids == ("track 1", "ego") and drive.load(plain[0]).track_ids[0] == "ego"
@@ -441,10 +442,18 @@ def test_filters_in_plain_words(line):
     }  # fmt: skip
 
 
-def test_the_format_may_be_recognised(line, tmp_path):
+def test_the_format_may_be_recognised(line, tmp_path, monkeypatch):
     scenario_file.write(world(track((0, 0), speed=5)), tmp_path / "street.scenario.parquet")
     _, (plain,), _ = line("scenarios=auto", f"scenarios.root={tmp_path}")
     assert plain["scenarios"] == {"_target_": "scenarios.converted.Converted", "root": str(tmp_path)}
+    (tmp_path / "out er").mkdir()
+    (tmp_path / "street.scenario.parquet").rename(tmp_path / "out er" / "street.scenario.parquet")
+    monkeypatch.setattr(detection, "_pairs", lambda path: [("converted", tmp_path / "out er")])
+    _, (plain,), _ = line("scenarios=auto", f"scenarios.root={tmp_path}")
+    assert plain["scenarios"]["root"] == str(tmp_path / "out er")
+    monkeypatch.setattr(detection, "_pairs", lambda path: [("converted", path / "a"), ("waymo", path / "b")])
+    told = line("scenarios=auto", f"scenarios.root={tmp_path}", code=2)[2]
+    assert f"waymo in {tmp_path / 'b'}; choose one: scenarios=converted scenarios.root={tmp_path / 'a'}" in told
     assert line("scenarios=auto", code=2)[2] == "error: scenarios=auto: give scenarios.root=DIR to look at\n"
 
 

@@ -41,6 +41,30 @@ def test_to_scenarionet_and_back(tmp_path, capsys):
     assert reader.load(reader.ids()[0]).steps == 31
 
 
+def test_scenes_without_recordings_are_told_when_sensors_are_asked_for(tmp_path, capsys):
+    words = ("synthetic", tmp_path, "--arg", "duration=3.0", "--limit", "1")
+    assert "without sensors: it has no recordings" in run(capsys, *words, "--sensors")[1]
+    assert "no recordings" not in run(capsys, *words)[1]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_loaded(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("drivesim.parts.build", lambda part: pytest.fail("loaded"))
+    (tmp_path / "file").touch()
+    places = {
+        tmp_path / "file": "this is a file",
+        tmp_path / "file" / "x": "cannot write",
+        "/proc/nope": "cannot write",
+    }
+    for out, told in places.items():
+        code, _, wrong = run(capsys, "synthetic", out)
+        assert code == 2 and told in wrong and len(wrong.splitlines()) == 1
+
+
+def test_nothing_written_leaves_nothing_behind(tmp_path, capsys):
+    assert run(capsys, "synthetic", tmp_path / "out", "--id", "village")[0] == 2
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "words, reason",
     [

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -55,9 +56,18 @@ def text_of(page):
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
+def test_tags_are_computed_and_notes_are_the_sources(monkeypatch):
+    s, r = drive(steps=20, cameras=())
+    monkeypatch.setattr("drivesim.report.entry.tags.tags", lambda scenario: ("turn_left",))
+    entry = Entry.of(replace(s, tags=("rain",)), r, "idm")
+    assert (entry.tags, entry.notes) == (("turn_left",), ("rain",))
+    told = text_of(render([entry], "typed"))
+    assert "Tags turn_left" in told and "Notes rain" in told and "1.9 s, planner from 0.5 s" in told
+
+
 def test_entry_holds_films_and_facts(entry):
     assert set(entry.videos) == {"mosaic", "birdseye"} and entry.comparison is None
-    assert (entry.steps, entry.start, entry.end, entry.duration) == (20, 5, "end of log", pytest.approx(2.0))
+    assert (entry.steps, entry.start, entry.end, entry.duration) == (20, 5, "end of log", pytest.approx(1.9))
 
 
 def test_what_sums_a_drive_up_is_no_happening():

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from drivesim.config import source
 from drivesim.errors import InputError
 from drivesim.report import style
-from drivesim.report.view import Chart, cones, picture, write
+from drivesim.report.view import Chart, _lines, cones, picture, write
 from drivesim.rigs import rig
 from drivesim.types import Goal, Kind, Light, Signals, StopKind, Stops
 
@@ -113,6 +113,26 @@ def test_the_pages_numbers_are_the_logs(tmp_path):
     scale = ego["size"][0] / 5.176
     assert (ego["poses"][40][0] - ego["poses"][0][0]) / scale == pytest.approx(32.0, abs=0.3)
     assert data["states"][0] == [int(Light.RED)] and len(data["cones"][0]) == 6
+
+
+def test_the_page_shows_the_whole_picture_at_first(tmp_path):
+    page = write(street(), tmp_path / "x.html").read_text()
+    assert 'id="fit" checked' in page and "Math.min(view.clientWidth / canvas.width" in page
+
+
+def test_what_does_not_fit_ends_in_dots():
+    assert _lines("one, two, three", 44, 6) == ["one, two, three"]
+    cut = _lines("word " * 200, 44, 6)
+    assert len(cut) == 6 and cut[-1].endswith("...") and max(map(len, cut)) <= 44
+
+
+def test_names_do_not_cover_each_other(monkeypatch):
+    drawn = []
+    s = scenario(track((0, 0)), track((0.1, 0.1)), track((30, 0)))
+    brush = ImageDraw.Draw(Image.new("RGB", (1000, 600)))
+    monkeypatch.setattr(brush, "text", lambda xy, text, **_: drawn.append(text))
+    chart(s)._names(brush, 0, [0, 1, 2])
+    assert drawn == [s.track_ids[0], s.track_ids[2]]
 
 
 def test_long_ways_bare_maps_and_steps_from_the_end():

@@ -11,6 +11,7 @@ from drivesim.roadmap import RoadMap
 from drivesim.simulator import simulate
 from drivesim.types import Goal, Kind, Light, Place, RecordedSweep, Scenario, SensorLog, Signals
 from drivesim.windows import AsEgo, Windows, restart
+from drivesim.work import select
 from planners.expert import Expert
 
 from .worlds import scenario, track
@@ -105,6 +106,21 @@ def test_another_agent_becomes_the_ego_for_as_long_as_it_is_seen():
     gap = whole.log.xy[20:91, 1] - whole.log.xy[20:91, 0]
     assert torch.allclose(other.log.xy[:, 0] - other.log.xy[:, other.track_ids.index("ego")], gap, atol=1e-4)
     assert not other.scene.briefing.goals and other.problems
+
+
+def test_drives_of_other_egos_are_told_apart_by_their_ids():
+    other = AsEgo(PART, "track 1")
+    assert other.ids() == ["street-0#track 1"]
+    assert {other.load(id).id for id in ("street-0", "street-0#track 1")} == {"street-0#track 1"}
+    assert other.fingerprint("street-0") == other.load("street-0").fingerprint != Streets().fingerprint("street-0")
+    assert AsEgo(PART, "a/../b").ids() == ["street-0#a___b"]
+    windows = Windows(other, 3.0, 1.0)
+    assert windows.ids()[0] == "street-0#track 1@0.0s"
+    assert windows.load("street-0@2.0s").id == windows.load("street-0#track 1@2.0s").id == "street-0#track 1@2.0s"
+    assert select(windows, "street-0@2.0s") == (["street-0#track 1@2.0s"], 0)
+    assert select(other, ["street-0", "street-0#track 1"]) == (["street-0#track 1"], 0)
+    with pytest.raises(InputError, match="did you mean street-0#track 1"):
+        select(other, "street-1")
 
 
 def test_who_cannot_be_the_ego_is_told_why():

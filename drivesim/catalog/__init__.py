@@ -6,9 +6,12 @@ for entry in catalog.scan(part, workers=8):
     print(entry.id, entry.seconds, entry.tags)
 """
 
-from .detection import detect, part_of
+from .detection import detect, detect_one, needs_root, part_of, takes_root
 from .entry import Entry, examine
 from .filters import Filter, Sieve
 from .scan import known_ids, scan
 
-__all__ = ["Entry", "Filter", "Sieve", "detect", "examine", "known_ids", "part_of", "scan"]
+__all__ = [
+    "Entry", "Filter", "Sieve", "detect", "detect_one", "examine", "known_ids", "needs_root", "part_of", "scan",
+    "takes_root",
+]  # fmt: skip

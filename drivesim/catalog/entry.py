@@ -72,14 +72,14 @@ class Entry:
         """What there is of a drivable scene, (name, words), but for its id and licence; nothing empty."""
         known = self.latitude is not None and self.longitude is not None
         where = f"{self.place} {self.latitude:.5f}, {self.longitude:.5f}" if known else self.place
-        layers = [f"{n} {name}" for name, n in (*self.map.items(), ("lights", self.lights)) if n]
-        recorded = [f"{n} {name}" for name, n in (("photos", self.photos), ("lidar sweeps", self.sweeps)) if n]
+        layers = [counted(n, name) for name, n in (*self.map.items(), ("lights", self.lights)) if n]
+        recorded = [counted(n, name) for name, n in (("photos", self.photos), ("lidar sweeps", self.sweeps)) if n]
         told = [
             ("length", f"{self.seconds:.1f} s"),
             ("place", where.strip()),
             ("agents", ", ".join(f"{n} {kind}" for kind, n in self.agents.items()) or "the ego alone"),
             ("map", ", ".join(layers)),
-            ("sensors", ", ".join([f"{self.cameras} cameras", *recorded])),
+            ("sensors", ", ".join([counted(self.cameras, "cameras"), *recorded])),
             ("tags", ", ".join(self.tags)),
             ("notes", ", ".join(self.notes)),
             ("worked out", ", ".join(f"{name} {confidence:.2f}" for name, confidence in self.inferred.items())),
@@ -94,6 +94,11 @@ class Entry:
         for key in ("tags", "situations", "notes", "problems"):
             values[key] = tuple(values.get(key, ()))
         return Entry(**values)
+
+
+def counted(count: int, names: str) -> str:
+    """`2 crosswalks`, `1 crosswalk`."""
+    return f"{count} {names if count != 1 else names.removesuffix('s')}"
 
 
 def examine(source: Any, id: str) -> Entry:

@@ -53,6 +53,9 @@ class Filter:
         set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         set_("tag", list(tags.named(_several(self.tag))))
         set_("has", [name.strip().lower() for name in _several(self.has)])
+        for name in ("min_agents", "max_agents", "min_seconds", "max_seconds"):
+            if (getattr(self, name) or 0) < 0:
+                raise InputError(f"{name.replace('_', ' ')} {getattr(self, name)}: 0 or more is expected")
         for name in self.has or ():
             if name not in HAS:
                 raise InputError(f"has {name}: no such thing; {among(name, HAS)}")
@@ -109,10 +112,10 @@ TYPES: dict[str, Any] = {
 
 
 class Sieve:
-    """A filter that remembers what it took away."""
+    """A filter that remembers what it took away; of `total` scenes, where that is known."""
 
-    def __init__(self, filter: Filter) -> None:
-        self.filter = filter
+    def __init__(self, filter: Filter, total: int | None = None) -> None:
+        self.filter, self.total = filter, total
         self.seen, self.left = 0, 0
         self.removed: Counter[str] = Counter()
 
@@ -126,13 +129,16 @@ class Sieve:
         return reason is None
 
     def told(self) -> str:
-        """`0 of 412 scenes left: 400 had no pedestrian, 12 cannot be driven`."""
+        """`0 of 412 scenes left: 400 had no pedestrian, 12 cannot be driven`; a search that stopped early says so."""
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(self.removed.items(), key=lambda x: (-x[1], x[0])))
-        return f"{self.left} of {self.seen} scene{'s' * (self.seen != 1)} left" + (f": {reasons}" if reasons else "")
+        early = f" (looked at {self.seen} of {self.total})" if self.total and self.seen < self.total else ""
+        count = f"{self.left} of {self.seen} scene{'s' * (self.seen != 1)} left{early}"
+        return count + (f": {reasons}" if reasons else "")
 
 
 def _several(names: list[str] | str | None) -> list[str]:
-    return [] if names is None else names.split(",") if isinstance(names, str) else list(names)
+    given = [] if names is None else [names] if isinstance(names, str) else names
+    return [name for words in given for name in words.split(",")]
 
 
 def _place(near: list[float]) -> bool:

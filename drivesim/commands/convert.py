@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, NotDrivable
 from .options import add_filters, add_source, filter_of, sources
+
+if TYPE_CHECKING:
+    from ..catalog import Filter
 
 TARGETS = {
     "drivesim": "our own file, all of a scenario",
@@ -50,19 +54,39 @@ def run(
         raise InputError(f"{words[0]}: a source and the folder to write to are expected")
     if limit < 0:
         raise InputError("--limit is 0 or more")
-    found, rest = sources(words[:-1], options)
+    out = Path(words[-1]).expanduser()
+    found, rest = sources(words[:-1], options, "drivesim convert {name} {root} OUT")
     if rest:
         raise InputError(f"{rest[0]}: one source, one root and one folder to write to are expected")
-    wanted, write, out = filter_of(filters), _writer(to, sensors), Path(words[-1]).expanduser()
+    wanted, write = filter_of(filters), _writer(to, sensors)
+    made = _prepared(out)
     written, wrong = 0, 0
-    for part in found.values():
-        for id, told, good in _converted(wrapped(part, window, stride, ego), ids, wanted, limit, write, out):
+    try:
+        chosen = _chosen([wrapped(part, window, stride, ego) for _, _, part in found], ids, wanted)
+        for id, told, good in _converted(chosen, limit, write, out, sensors):
             print(f"{id}  {told}", flush=True)
             written, wrong = written + good, wrong + (not good)
+    finally:
+        if made and not written:
+            with suppress(OSError):
+                out.rmdir()
     if not written:
         raise InputError("nothing was written")
     print(f"{written} scenario{'s' * (written != 1)} in {out.resolve()}")
     return 1 if wrong else 0
+
+
+def _prepared(out: Path) -> bool:
+    """Make the folder; whether it was not there. InputError for a place that cannot be written."""
+    made = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            return made
+    except FileExistsError:
+        raise InputError(f"{out}: this is a file; give a folder to write to") from None
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror or error}; choose another place") from None
 
 
 Write = Callable[[Any, Path], list[Path]]
@@ -84,40 +108,55 @@ def _writer(to: str, sensors: bool) -> Write:
     return lambda scenario, folder: own.write(scenario, folder, sensors)
 
 
-def _converted(
-    part: Any, ids: Sequence[str] | None, wanted: Any, limit: int, write: Write, out: Path
-) -> Iterator[tuple[str, str, bool]]:
-    """Per scenario: its id, what came of it in words, whether it was written."""
+def _chosen(sections: Sequence[Any], ids: Sequence[str] | None, wanted: Filter) -> list[tuple[Any, list[str]]]:
+    """Sources with the scenarios that are asked for and pass the filter. InputError for an id that none of them has,
+    and if the filter leaves nothing.
+    """
     from .. import parts
     from ..catalog import Sieve, scan
+    from ..windows import full_id, nearest
 
-    source, sieve = parts.build(part), Sieve(wanted)
-    known = source.ids()
+    readers = [parts.build(part) for part in sections]
+    known = [source.ids() for source in readers]
     for id in ids or ():
-        if id not in known:
-            raise InputError(f"--id: no scenario {id}; {parts.among(id, known)}")
-    left_out = source.undrivable() if hasattr(source, "undrivable") else {}
-    asked = [id for id in (ids or known) if id not in left_out]
-    if wanted:
-        with closing(scan(part, asked)) as entries:
-            asked = [entry.id for entry in entries if sieve.takes(entry)]
-        if not asked:
-            raise InputError(sieve.told())
+        if not any(full_id(source, id) in own for source, own in zip(readers, known, strict=True)):
+            raise InputError(f"--id: no scenario {id}; {nearest(id, [id for own in known for id in own])}")
+    chosen, sieves = [], []
+    for part, source, own in zip(sections, readers, known, strict=True):
+        left_out = source.undrivable() if hasattr(source, "undrivable") else {}
+        named = own if ids is None else [id for id in dict.fromkeys(full_id(source, id) for id in ids) if id in own]
+        asked = [id for id in named if id not in left_out]
+        if wanted:
+            sieve = Sieve(wanted, len(asked))
+            with closing(scan(part, asked)) as entries:
+                asked = [entry.id for entry in entries if sieve.takes(entry)]
+            sieves.append(sieve.told())
+        chosen.append((source, asked))
+    if sieves and not any(asked for _, asked in chosen):
+        raise InputError("; ".join(sieves))
+    return chosen
+
+
+def _converted(
+    chosen: Sequence[tuple[Any, list[str]]], limit: int, write: Write, out: Path, sensors: bool
+) -> Iterator[tuple[str, str, bool]]:
+    """Per scenario: its id, what came of it in words, whether it was written; the first `limit` (0: all) of all."""
     done = 0
-    for id in asked:
+    for source, id in ((source, id) for source, asked in chosen for id in asked):
         if limit and done == limit:
             return
         try:
-            paths = write(source.load(id), out)
+            scenario = source.load(id)
+            paths = write(scenario, out)
         except NotDrivable as error:
-            yield id, f"left out: {error}", False
+            yield id, f"left out: {str(error).removeprefix(f'{id}: ')}", False
             continue
         except InputError as error:
-            yield id, f"failed: {error}", False
+            yield id, f"failed: {str(error).removeprefix(f'{id}: ')}", False
             continue
         done += 1
-        yield (
-            id,
-            f"{', '.join(path.name for path in paths)} ({sum(p.stat().st_size for p in paths) / 1e6:.2f} MB)",
-            True,
-        )
+        size = sum(path.stat().st_size for path in paths) / 1e6
+        log = scenario.sensors
+        bare = sensors and not (log and (log.sweeps or any(log.images.values())))
+        told = f"{', '.join(path.name for path in paths)} ({size:.2f} MB)"
+        yield id, told + ", without sensors: it has no recordings" * bare, True

@@ -62,33 +62,36 @@ def _near(text: str | None) -> list[float] | None:
         raise InputError(f"--near {text}: LAT,LON or LAT,LON,METRES is expected") from None
 
 
-def sources(words: Sequence[str], options: Sequence[str] = ()) -> tuple[dict[str, Any], list[str]]:
-    """Checked parts by source name for `NAME [ROOT]` or `ROOT`, and the words that are left.
+Section = tuple[str, str, Any]
+"""Name of a source, the folder or file it reads ("" for one without), and its checked part."""
+
+
+def sources(
+    words: Sequence[str], options: Sequence[str] = (), example: str = "drivesim scenarios {name} {root}"
+) -> tuple[list[Section], list[str]]:
+    """The sections that `NAME [ROOT]` or `ROOT` asks for, and the words that are left.
 
     Several where a root holds several formats. The first word is a source's name if there is such a source that takes
-    no root or is followed by one, else a folder or file.
+    no root or is followed by one, else a folder or file. `example` is how to write the command.
     """
     from .. import parts
-    from ..catalog import detect, part_of
+    from ..catalog import detect, needs_root, part_of, takes_root
 
     first, rest = words[0], list(words[1:])
-    if not _is_source(first) or (not rest and Path(first).exists() and _takes_root(first)):
+    if first == "auto" and rest:
+        first, rest = rest[0], rest[1:]
+    if not _is_source(first) or (not rest and Path(first).exists() and takes_root(first)):
         if not Path(first).expanduser().exists():
             names = parts.choices("scenarios")
             raise InputError(f"{first}: neither a folder or file nor a source; {parts.among(first, names)}")
-        return {name: part_of(name, first, **read(options)) for name in detect(first)}, rest
-    root = rest.pop(0) if rest and _takes_root(first) else None
-    return {first: part_of(first, root, **read(options))}, rest
+        return [(name, str(at), part_of(name, at, **read(options))) for name, at in detect(first)], rest
+    root = rest.pop(0) if rest and takes_root(first) else None
+    if root is None and "root" not in read(options) and needs_root(first):
+        raise InputError(f"root is missing: {example.format(name=first, root='DIR')}")
+    return [(first, root or "", part_of(first, root, **read(options)))], rest
 
 
 def _is_source(word: str) -> bool:
     from .. import parts
 
     return word in parts.choices("scenarios") or (":" in word and not Path(word).exists())
-
-
-def _takes_root(name: str) -> bool:
-    from .. import parts
-
-    target = parts.locate(str(parts.read("scenarios", name)["_target_"]), f"scenarios={name}")
-    return "root" in parts.signature(target)

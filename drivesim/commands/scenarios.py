@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..catalog import Entry, Sieve
 
 SHOWN = 3  # problems of a scene, licences of a folder; --json has all
+_TRAFFIC = ("car", "truck", "bus", "trailer", "construction", "motorcycle")  # named first
 
 
 def add(commands: Any) -> None:
@@ -54,19 +55,26 @@ def run(
     workers = _cores() if workers is None else workers
     if limit < 0 or workers < 0:
         raise InputError("--limit and --workers are 0 or more")
-    sections, sieves = [], []
-    for name, part in found.items():
+    sections, sieves, broken = [], [], False
+    for name, root, part in found:
         sieve = Sieve(wanted)
         part = wrapped(part, window, stride, ego)
-        entries = _listed(name, words[-1], part, sieve, limit, workers, quiet=as_json)
-        sections.append({"source": name, "part": part, "scenes": [entry.plain() for entry in entries],
+        try:
+            entries = _listed(name, root, part, sieve, limit, workers, quiet=as_json)
+        except InputError as error:  # of one folder among several: the others are listed
+            if len(found) == 1:
+                raise
+            print(f"{name} in {root}: {error}", file=sys.stderr)
+            broken = True
+            continue
+        sections.append({"source": name, "root": root, "part": part, "scenes": [entry.plain() for entry in entries],
                          "seen": sieve.seen, "removed": dict(sieve.removed)})  # fmt: skip
         sieves.append(sieve)
     if as_json:
         print(json.dumps(sections, indent=1, allow_nan=False))
     if wanted and not any(sieve.left for sieve in sieves):
         raise InputError("; ".join(sieve.told() for sieve in sieves))
-    return 1 if any(scene["status"] == "unreadable" for s in sections for scene in s["scenes"]) else 0
+    return 1 if broken or any(scene["status"] == "unreadable" for s in sections for scene in s["scenes"]) else 0
 
 
 def _listed(name: str, root: str, part: Any, sieve: Sieve, limit: int, workers: int, quiet: bool) -> list[Entry]:
@@ -75,8 +83,9 @@ def _listed(name: str, root: str, part: Any, sieve: Sieve, limit: int, workers: 
     from ..catalog import known_ids, scan
 
     ids = known_ids(parts.build(part))
+    sieve.total = len(ids)
     if not quiet:
-        print(f"{name}{'' if root == name else f' in {root}'}: {len(ids)} scene{'s' * (len(ids) != 1)}", flush=True)
+        print(f"{name}{f' in {root}' * bool(root)}: {len(ids)} scene{'s' * (len(ids) != 1)}", flush=True)
     taken = []
     with closing(scan(part, ids, workers)) as entries:
         for entry in _watched(entries, len(ids)):
@@ -113,12 +122,14 @@ def line(entry: Entry) -> str:
     if entry.status != "drivable":
         told = "cannot be driven" if entry.status == "not drivable" else "cannot be read"
         return f"{_clean(entry.id)}  {told}: {_clean(entry.reason)}"
-    kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(entry.agents.items(), key=lambda x: -x[1])[:3])
+    ranked = sorted(entry.agents.items(), key=lambda x: (x[0] not in _TRAFFIC, -x[1]))
+    kinds = ", ".join(f"{n} {kind}" for kind, n in ranked)
     sensors = "".join(word for word, n in ((" with photos", entry.photos), (", lidar", entry.sweeps)) if n)
     inferred = ", ".join(f"{name} {confidence:.2f}" for name, confidence in entry.inferred.items())
     columns = (
-        f"{entry.seconds:.1f} s", f"{sum(entry.agents.values())} agents{f' ({kinds})' * bool(kinds)}",
-        f"{entry.cameras} cameras{sensors}", _layers(entry), _clean(entry.place), _clean(", ".join(entry.tags)),
+        f"{entry.seconds:.1f} s", f"{_counted(sum(entry.agents.values()), 'agents')}{f' ({kinds})' * bool(kinds)}",
+        f"{_counted(entry.cameras, 'cameras')}{sensors}", _layers(entry), _clean(entry.place),
+        _clean(", ".join(entry.tags)),
         f"worked out: {_clean(inferred)}" * bool(inferred),
     )  # fmt: skip
     more = len(entry.problems) - SHOWN
@@ -128,11 +139,17 @@ def line(entry: Entry) -> str:
     )
 
 
+def _counted(count: int, names: str) -> str:
+    from ..catalog.entry import counted
+
+    return counted(count, names)
+
+
 def _layers(entry: Entry) -> str:
-    layers = [f"{entry.map.get('lanes', 0)} lanes"]
+    layers = [_counted(entry.map.get("lanes", 0), "lanes")]
     layers += [] if entry.map.get("successors") else ["without links"]
     layers += [] if entry.map.get("drivable rings") else ["no drivable area"]
-    layers += [f"{n} {name}" for name, n in (("crosswalks", entry.map.get("crosswalks")), ("lights", entry.lights),
+    layers += [_counted(n, name) for name, n in (("crosswalks", entry.map.get("crosswalks")), ("lights", entry.lights),
                ("stops", entry.map.get("stops")), ("goals", entry.goals)) if n]  # fmt: skip
     return ", ".join([*layers, *(["storyboard"] if entry.storyboard else [])])
 

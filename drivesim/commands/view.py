@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import InputError, NotDrivable
 from .options import add_source, sources
 
+EXAMPLE = "drivesim view {name} {root}"
+
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
@@ -32,16 +34,16 @@ def run(
     """Draws a scene from above: map with directions, tracks with past and future, lights, goals, camera views,
     and beside it what was read, what was worked out, and what was wrong."""
     from .. import parts
-    from ..catalog import Entry
+    from ..catalog import Entry, detect_one
     from ..report import view
     from ..work import wrapped
 
-    found, rest = sources(words, options)
+    found, rest = sources(words, options, EXAMPLE)
     if len(found) > 1:
-        raise InputError(f"{words[0]}: {' and '.join(found)} are recognised here; name one: drivesim view NAME ROOT")
+        detect_one(words[1] if words[0] == "auto" else words[0], EXAMPLE)
     if len(rest) > 1:
         raise InputError(f"{rest[1]}: one scenario is expected")
-    (part,) = found.values()
+    ((_, _, part),) = found
     scenario = _load(parts.build(wrapped(part, window, stride, ego)), rest[0] if rest else None)
     name = re.sub(r"[^\w.@-]", "_", scenario.id)
     path = view.write(scenario, out or f"{name}.png", step, Entry.of(scenario).told())
@@ -51,15 +53,15 @@ def run(
 
 def _load(source: Any, id: str | None) -> Any:
     """The scenario asked for, else the first that can be driven."""
-    from .. import parts
+    from ..windows import full_id, nearest
 
     if id is not None:
-        ids = source.ids()
+        id, ids = full_id(source, id), source.ids()
         left_out = source.undrivable() if hasattr(source, "undrivable") else {}
         if id in left_out:
             raise NotDrivable(f"{id}: {left_out[id]}")
         if id not in ids:
-            raise InputError(f"no scenario {id}; {parts.among(id, ids)}")
+            raise InputError(f"no scenario {id}; {nearest(id, ids)}")
         return source.load(id)
     reasons = []
     for candidate in source.ids():

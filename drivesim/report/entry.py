@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from drivesim import tags
 from drivesim.protocols import WorldGenerator
 from drivesim.types import DT, Event, Rollout, Scenario, Score
 
@@ -22,7 +23,7 @@ class Entry:
     planner: str
     seed: int
     status: str = "ok"  # or "failed: ..." or "skipped: ..." with the cause
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # computed, see drivesim.tags
     scores: Sequence[Score] = ()
     videos: Mapping[str, bytes] = field(default_factory=dict)  # mp4 by name: "mosaic", "birdseye"
     comparison: film.Comparison | None = None
@@ -32,6 +33,7 @@ class Entry:
     start: int = 0  # step at which the planner took over
     end: str = ""  # why the rollout ended
     versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what the source says of the scenario
 
     @property
     def lost(self) -> list[str]:
@@ -49,8 +51,8 @@ class Entry:
 
     @property
     def duration(self) -> float:
-        """Of the films [s]."""
-        return self.steps * self.dt
+        """From the first step to the last [s]."""
+        return max(self.steps - 1, 0) * self.dt
 
     @staticmethod
     def of(
@@ -69,9 +71,9 @@ class Entry:
             comparison = film.compare(scenario, rollout, generator)
         videos["birdseye"] = birdseye.film(scenario, rollout, events=events)
         return Entry(
-            scenario.id, scenario.source, scenario.licence, planner, rollout.seed, "ok", scenario.tags, tuple(scores),
-            videos, comparison, timing or {}, rollout.dt, rollout.agents.valid.shape[0], rollout.start,
-            rollout.cause.name.lower().replace("_", " "), rollout.versions,
+            scenario.id, scenario.source, scenario.licence, planner, rollout.seed, "ok", tags.tags(scenario),
+            tuple(scores), videos, comparison, timing or {}, rollout.dt, rollout.agents.valid.shape[0], rollout.start,
+            rollout.cause.name.lower().replace("_", " "), rollout.versions, scenario.tags,
         )  # fmt: skip
 
 

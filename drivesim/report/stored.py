@@ -91,7 +91,7 @@ def _film(store: Store, key: str) -> str:
         return f"{row['scenario']} cannot be filmed: {error}"
     compared = entry.comparison
     films = {**entry.videos, **({"comparison": compared.video} if compared else {})}
-    note = {"tags": entry.tags, "films": list(films)}
+    note = {"tags": entry.tags, "notes": entry.notes, "films": list(films)}
     if compared:
         note |= {"comparison": {f: getattr(compared, f) for f in ("size", "cells", "steps", "missing")}}
     _note(store, key).parent.mkdir(exist_ok=True)
@@ -108,11 +108,14 @@ def _entry(store: Store, row: Mapping[str, Any]) -> Entry:
     if row["status"] != "ok":
         return Entry(*asked, f"{row['status']}: {row['cause']}", timing=told)
     rollout = store.load_rollout(key)
-    note = json.loads(_note(store, key).read_bytes()) if _note(store, key).exists() else {"films": (), "tags": ()}
+    note = json.loads(_note(store, key).read_bytes()) if _note(store, key).exists() else {"films": ()}
+    if "notes" not in note:  # of an earlier version, whose tags were the source's own words
+        note = {**note, "tags": (), "notes": note.get("tags", ())}
     videos = {name: _video(store, key, name).read_bytes() for name in note["films"]}
     compared = videos.pop("comparison", None)
     return Entry(
-        *asked, tags=tuple(note["tags"]), scores=scores_of(row), videos=videos, timing=told, dt=rollout.dt,
+        *asked, tags=tuple(note["tags"]), notes=tuple(note["notes"]), scores=scores_of(row), videos=videos,
+        timing=told, dt=rollout.dt,
         comparison=Comparison(compared, **note["comparison"]) if compared else None,
         steps=len(rollout.agents.valid), start=rollout.start, versions=rollout.versions,
         end=rollout.cause.name.lower().replace("_", " "),

@@ -141,7 +141,7 @@ class Chart:
             area = goal.area.double().numpy()
             if len(area) > 2:
                 brush.polygon(self.line(area), fill=(*GOAL, 60), outline=(*GOAL, 255))
-        self._furniture(brush)
+        self._furniture(brush, max(1.0, max(self.width, self.height) / MAP))
         return image
 
     def _arrows(self, brush: ImageDraw.ImageDraw, line: np.ndarray) -> None:
@@ -173,15 +173,17 @@ class Chart:
             elif kind == StopKind.YIELD:
                 brush.polygon([(x - r, y - r), (x + r, y - r), (x, y + r)], fill=colour)
 
-    def _furniture(self, brush: ImageDraw.ImageDraw) -> None:
+    def _furniture(self, brush: ImageDraw.ImageDraw, k: float) -> None:
+        """Scale and north, `k` times as large as on a picture that is shown as it is."""
         metres = next((m for m in (100, 50, 20, 10, 5) if m * self.scale < self.width / 4), 2)
-        y, end = self.height - 16, 16 + metres * self.scale
-        brush.line([(16, y), (end, y)], fill=style.TEXT, width=2)
-        brush.text((16, y - 6), f"{metres} m", font=style.font(13), fill=style.TEXT, anchor="ls")
-        x = self.width - 26
-        brush.line([(x, 46), (x, 14)], fill=style.TEXT, width=2)
-        brush.line([(x - 5, 22), (x, 14), (x + 5, 22)], fill=style.TEXT, width=2)
-        brush.text((x, 60), "N", font=style.font(13), fill=style.TEXT, anchor="ms")
+        font, pen = style.font(round(13 * k)), round(2 * k)
+        x, y = 16 * k, self.height - 16 * k
+        brush.line([(x, y), (x + metres * self.scale, y)], fill=style.TEXT, width=pen)
+        brush.text((x, y - 6 * k), f"{metres} m", font=font, fill=style.TEXT, anchor="ls")
+        x = self.width - 26 * k
+        brush.line([(x, 46 * k), (x, 14 * k)], fill=style.TEXT, width=pen)
+        brush.line([(x - 5 * k, 22 * k), (x, 14 * k), (x + 5 * k, 22 * k)], fill=style.TEXT, width=pen)
+        brush.text((x, 60 * k), "N", font=font, fill=style.TEXT, anchor="ms")
 
     # what moves
 
@@ -195,9 +197,10 @@ class Chart:
             self._track(brush, step, agent)
         for cone in cones(self.scenario, step):
             brush.polygon(self.line(cone), fill=(*style.EGO, 28), outline=(*style.EGO, 110))
-        for agent in agents[::-1]:
-            if self.log["valid"][step, agent] and self.sees(self.log["xy"][step, agent]):
-                self._box(brush, step, agent)
+        there = [a for a in agents if self.log["valid"][step, a] and self.sees(self.log["xy"][step, a])]
+        for agent in there[::-1]:
+            self._box(brush, step, agent)
+        self._names(brush, step, there)
 
     def _track(self, brush: ImageDraw.ImageDraw, step: int, agent: int) -> None:
         valid, xy, colour = self.log["valid"][:, agent], self.log["xy"][:, agent], self.colour(agent)
@@ -215,15 +218,19 @@ class Chart:
         brush.polygon(pixels, fill=colour, outline=style.TEXT if agent == 0 else tuple(c // 2 for c in colour))
         nose = np.stack([(ring[0] + ring[1]) / 2, 0.5 * (ring[0] + ring.mean(0)), 0.5 * (ring[1] + ring.mean(0))])
         brush.polygon(self.line(nose), fill=tuple(c // 3 for c in colour))
-        name = self.scenario.track_ids[agent]
-        x, y = self.px(ring.mean(0)).tolist()
-        brush.text(
-            (x + 5, y - 5),
-            name if len(name) <= LONGEST_NAME else name[:8],
-            font=style.font(9),
-            fill=(*style.TEXT, 190),
-            anchor="ls",
-        )
+
+    def _names(self, brush: ImageDraw.ImageDraw, step: int, agents: Sequence[int]) -> None:
+        """Of agents, the ego's first; one that would cover another is left out."""
+        font, taken = style.font(9), []
+        for agent in agents:
+            name = self.scenario.track_ids[agent]
+            name = name if len(name) <= LONGEST_NAME else name[:8]
+            x, y = self.px(self.log["xy"][step, agent]).tolist()
+            west, north, east, south = brush.textbbox((x + 5, y - 5), name, font=font, anchor="ls")
+            if any(west < e and w < east and north < s and n < south for w, n, e, s in taken):
+                continue
+            taken.append((west, north, east, south))
+            brush.text((x + 5, y - 5), name, font=font, fill=(*style.TEXT, 190), anchor="ls")
 
     def colour(self, agent: int) -> style.Colour:
         valid = self.log["valid"][:, agent]
@@ -245,15 +252,20 @@ def cones(scenario: Scenario, step: int) -> list[np.ndarray]:
     return found
 
 
+def _lines(text: str, width: int, most: int) -> list[str]:
+    """Lines of so many characters; "..." at the end says that there is more."""
+    return textwrap.wrap(text, width, max_lines=most, placeholder=" ...")
+
+
 def _panel(canvas: Image.Image, x: int, scenario: Scenario, step: int, facts: Facts) -> None:
     y, bottom = 28, canvas.height - 96
-    for text in textwrap.wrap(scenario.id, 38)[:3]:
+    for text in _lines(scenario.id, 38, 3):
         style.write(canvas, (x, y), text, 17)
         y += 24
     y += 8
     now = f"step {step} of {scenario.steps - 1}, {step * scenario.scene.briefing.dt:.1f} s"
     for name, text in [("source", scenario.source), ("time", now), *facts]:
-        lines = textwrap.wrap(text, 44)[:6]
+        lines = _lines(text, 44, 6)
         if y + 17 * len(lines) > bottom:
             style.write(canvas, (x, y), "...", 13, style.QUIET)
             break
@@ -262,5 +274,5 @@ def _panel(canvas: Image.Image, x: int, scenario: Scenario, step: int, facts: Fa
             style.write(canvas, (x + 80, y), line, 12)
             y += 17
         y += 5
-    for i, text in enumerate(textwrap.wrap(f"licence: {scenario.licence}", 58)[:5]):
+    for i, text in enumerate(_lines(f"licence: {scenario.licence}", 58, 5)):
         style.write(canvas, (x, bottom + 14 + 17 * i), text, 12, style.QUIET)
