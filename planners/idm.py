@@ -85,7 +85,7 @@ class IDM:
         cruise = torch.full(self._route.shape[:2], max(self.cruise, speed))
         limit = lane_limits(self._route, world.map.lanes, road, cruise)
         stop = stop_lines(self._route, self._length, world.signals, lane_yaws(world.signals, road))
-        return speed_limits(self._route, limit, self.driver), stop
+        return speed_limits(self._route, limit, self.driver.lateral, self.driver.braking), stop
 
     def _obstacle(self, world: Privileged, s: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
         """Gap (1,) to what ends the way ahead and its speed (1,): the leader or a stop line."""

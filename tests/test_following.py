@@ -128,7 +128,7 @@ def test_curves_slow_down_ahead_of_themselves():
     t = torch.linspace(0, torch.pi / 2, 40)
     curve = torch.stack([100 + 10 * torch.sin(t), 10 - 10 * torch.cos(t)], -1)
     points = uniform(torch.cat([torch.tensor([[0.0, 0]]), curve]))[None]
-    limit = speed_limits(points, torch.full((1, points.shape[1]), 15.0), IDM())[0]
+    limit = speed_limits(points, torch.full((1, points.shape[1]), 15.0), 2.0, 2.0)[0]
     assert float(limit[0]) == 15 and float(limit[-4]) == pytest.approx((2.0 * 10) ** 0.5, rel=0.15)
     assert bool((limit[1:] ** 2 >= limit[:-1] ** 2 - 2 * 2.0 * 1.0 - 1e-3).all())
 

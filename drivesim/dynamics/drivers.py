@@ -93,7 +93,7 @@ def drivers_of(scenario: Scenario, seed: int, driver: IDM, variation: float, mov
     light = stop_lines(points, length, scene.signals, lane_yaws(scene.signals, RoadMap.of(scene.map)))
     active = length > 0
     active[0] = False
-    routes = Routes(points, length, speed_limits(points, cruise, driver), light, driver.headway * headway, active)
+    routes = Routes(points, length, speed_limits(points, cruise, driver.lateral, driver.braking), light, driver.headway * headway, active)
     start = torch.where(active, BEFORE - 5.0, 0.0)
     end = torch.tensor(end)
     zones = find_zones(points, torch.minimum(length, end), log.size[..., 1].nan_to_num(0).amax(0), start)

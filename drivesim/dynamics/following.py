@@ -196,14 +196,18 @@ def lane_limits(points: Tensor, lanes: Lanes, road: RoadMap, otherwise: Tensor) 
     return torch.where(limit.isnan(), otherwise, limit)
 
 
-def speed_limits(points: Tensor, cruise: Tensor, driver: IDM) -> Tensor:
-    """Speed (A, P) allowed along routes (A, P, 2): cruise speeds (A, P), curves, and braking ahead of both."""
+def speed_limits(points: Tensor, cruise: Tensor, lateral: Tensor | float, braking: Tensor | float) -> Tensor:
+    """Speed (A, P) allowed along routes (A, P, 2): cruise speeds (A, P), curves, and braking ahead of both.
+
+    lateral (A,) is the acceleration liked in bends, braking (A,) the comfortable one [m/s^2].
+    """
+    lateral, braking = (torch.as_tensor(x).reshape(-1, 1) for x in (lateral, braking))
     step = points[:, 2:] - points[:, :-2]
     yaw = torch.where(step.abs().sum(-1) > 1e-6, torch.atan2(step[..., 1], step[..., 0]), torch.nan)
     turn = wrap_angle(yaw[:, 2:] - yaw[:, :-2]).abs().nan_to_num(0) / (2 * SPACING)  # padding has no direction
     turn = torch.nn.functional.pad(turn[:, None], (2, 2), mode="replicate")[:, 0]
-    limit = torch.minimum(cruise, (driver.lateral / turn.clamp_min(1e-4)).sqrt())
+    limit = torch.minimum(cruise, (lateral / turn.clamp_min(1e-4)).sqrt())
     for i in range(limit.shape[1] - 2, -1, -1):
-        reach = (limit[:, i + 1] ** 2 + 2 * driver.braking * SPACING).sqrt()
+        reach = (limit[:, i + 1] ** 2 + 2 * braking[:, 0] * SPACING).sqrt()
         limit[:, i] = torch.minimum(limit[:, i], reach)
     return limit

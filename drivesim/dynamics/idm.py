@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from drivesim.memory.history import History
 from drivesim.struct import Struct, tensor
+from drivesim.traffic.drive import drive
+from drivesim.traffic.records import records_of
+from drivesim.traffic.tables import Drivers, Progress, drivers_of, styles
 from drivesim.types import Action, Agents, Scenario, Scene, State
 
-from .drivers import Drivers, RoadUsers, drive, drivers_of
 from .following import IDM
+from .logged import logged_bodies
+from .road_users import RoadUsers
 from .switching import Switches, Why, look
 from .walkers import Paths, Walkers
 
 
 class Minds(Struct):
-    """What traffic remembers over a drive: `switches` and the drivers' progress are written step by step."""
+    """What traffic knows and remembers over a drive."""
 
     drivers: Drivers = tensor()
+    progress: Progress = tensor()
     paths: Paths = tensor()
     switches: Switches = tensor()
     log: Agents = tensor(event=1)  # (T, A)
+    records: Any = None  # the drivers' tables as the kernel reads them
 
 
 @dataclass(frozen=True)
@@ -44,42 +51,36 @@ class IDMTraffic:
 
     def begin(self, state: State, scenario: Scenario, seed: int) -> State:
         minds = begin(self, state, scenario, seed)
-        drives = minds.drivers.routes.active
-        minds.switches.step[drives], minds.switches.why[drives] = int(state.step), int(Why.BEGIN)
-        return state.replace(mind=minds)
+        switches, drives = minds.switches.map(torch.clone), minds.drivers.active
+        switches.step[drives], switches.why[drives] = int(state.step), int(Why.BEGIN)
+        return state.replace(mind=minds.replace(switches=switches))
 
     def act(self, state: State, history: History, scene: Scene) -> tuple[Action, State]:
-        return act(self, state, scene)
+        return act(self, state)
 
 
 def begin(traffic: IDMTraffic, state: State, scenario: Scenario, seed: int) -> Minds:
     """Minds of traffic in which nobody has left its log yet."""
-    drivers = drivers_of(scenario, seed, traffic.driver, traffic.variation, traffic.moving)
+    style = styles(scenario, traffic.driver, seed, traffic.variation)
+    drivers = drivers_of(scenario, seed, style, traffic.moving)
+    records = records_of([scenario], [drivers], [logged_bodies(scenario)])
     switches = Switches.none(state.agents.valid.shape[-1])
-    return Minds(drivers, traffic.walkers.begin(scenario), switches, scenario.log)
+    return Minds(drivers, Progress.none(drivers), traffic.walkers.begin(scenario), switches, scenario.log, records)
 
 
-def act(traffic: IDMTraffic, state: State, scene: Scene) -> tuple[Action, State]:
+def act(traffic: IDMTraffic, state: State) -> tuple[Action, State]:
     """What those do who have left their log, and the state with what they remember of it; before that, see whose log
     is not true any more."""
     assert isinstance(state.mind, Minds)
-    minds = _written_anew(state.mind)
-    look(minds.switches, minds.log, state, minds.drivers.routes.active | minds.paths.walks)
-    decides = minds.switches.done & state.agents.valid
-    command = drive(minds.drivers, state, scene, decides, traffic.driver)
+    minds = state.mind
+    switches = minds.switches.map(torch.clone)  # written below; the states of the past keep theirs
+    look(switches, minds.log, state, minds.drivers.active | minds.paths.walks)
+    decides = switches.done & state.agents.valid
+    command, progress = drive(minds.records, minds.progress, state, decides, traffic.driver)
     walkers = torch.nonzero(decides & minds.paths.walks)[:, 0]
     if len(walkers):
         command[walkers] = traffic.walkers.drive(minds.paths, state, walkers)
-    return Action(command, _known(command)), state.replace(mind=minds)
-
-
-def _written_anew(minds: Minds) -> Minds:
-    """With copies of what a step writes: the states of the past keep theirs."""
-    drivers = minds.drivers
-    lines = drivers.lines.replace(stood=drivers.lines.stood.clone(), stood_light=drivers.lines.stood_light.clone())
-    routes = drivers.routes.replace(headway=drivers.routes.headway.clone())
-    drivers = drivers.replace(routes=routes, lines=lines, s=drivers.s.clone(), settled=drivers.settled.clone())
-    return minds.replace(drivers=drivers, switches=minds.switches.map(torch.clone))
+    return Action(command, _known(command)), state.replace(mind=minds.replace(progress=progress, switches=switches))
 
 
 def _known(command: Tensor) -> Tensor:

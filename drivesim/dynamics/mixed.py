@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from drivesim.memory.history import History
 from drivesim.types import Action, Scenario, Scene, State
 
-from .drivers import RoadUsers
 from .idm import IDMTraffic, act, begin
+from .road_users import RoadUsers
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class Mixed:
         return state.replace(mind=begin(self.traffic, state, scenario, seed))
 
     def act(self, state: State, history: History, scene: Scene) -> tuple[Action, State]:
-        return act(self.traffic, state, scene)
+        return act(self.traffic, state)

@@ -44,7 +44,7 @@ def lines_of(points: Tensor, length: Tensor, light: Tensor, map: Map) -> Lines:
     stops = map.stops
     ruled = torch.isin(stops.kind, torch.tensor([int(StopKind.STOP_SIGN), int(StopKind.YIELD)]))
     xy, lane, kind = stops.xy[ruled], stops.lane[ruled], stops.kind[ruled]
-    sign = _passes(points, length, xy, lane, RoadMap.of(map))
+    sign = passes(points, length, xy, lane, RoadMap.of(map))
     return Lines(
         sign, kind.expand(sign.shape), light, entries(points, length, map.crosswalks), torch.zeros_like(sign),
         torch.zeros_like(light),
@@ -128,7 +128,7 @@ def _in_the_way(points: Tensor, entry: Tensor, width: Tensor, walking: Agents) -
     return ((now < clear) | ((soon < now - 0.2) & (now < 8.0))).any(1)
 
 
-def _passes(points: Tensor, length: Tensor, xy: Tensor, lane: Tensor, road: RoadMap) -> Tensor:
+def passes(points: Tensor, length: Tensor, xy: Tensor, lane: Tensor, road: RoadMap) -> Tensor:
     """Arc length (A, N) at which routes pass lines (N,) in the direction of their lanes; inf where they do not."""
     out = torch.full((len(points), len(xy)), torch.inf)
     for i in range(len(xy)):
