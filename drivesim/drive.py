@@ -43,7 +43,7 @@ def drive(job: Job, watch: Watch | None = None) -> Outcome:
     with _seeded(job.seed), _planner(job.planner) as planner:
         rollout = simulate(
             scenario, planner, _generation(canonical(job.generation or {})), _built(job.behavior), _built(job.control),
-            seed=job.seed, watch=listen,
+            seed=job.seed, watch=listen, on_collision=job.on_collision,
         )  # fmt: skip
         scores = tuple(_score(metric, rollout, scenario) for metric in job.metrics)
     return Outcome(rollout, scores, licence=scenario.licence, sidecar={"plan_s": seconds})

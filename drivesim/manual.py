@@ -42,6 +42,7 @@ planner=custom planner.target=my.pkg:Mine +planner.args.x=1
 planner.timeout=SECONDS  run the planner in a child process; a plan that takes longer fails the rollout
 seed=N                   seed of the scenario's randomness (0)
 seeds=N                  drive every scenario with the seeds 0..N-1
+on_collision=stop        end a rollout at the ego's first contact (continue: bodies push each other, it goes on)
 workers=N                processes; 0 drives in this one (0)
 out=DIR                  folder of results and report (outputs/<time>); what it holds already is kept
 """

@@ -22,9 +22,11 @@ from torch import Tensor
 
 from . import parquet
 from .errors import InputError
-from .types import Agents, Body, Cause, Plan, Rollout, Vehicle
+from .types import Agents, Body, Cause, Event, Plan, Rollout, Vehicle
 
-FORMAT = 2
+FORMAT = 3
+READ = (2, FORMAT)
+"""Formats that can be read: the second knows of no contacts."""
 _STATE = {
     "agents.xy": 2, "agents.z": 1, "agents.yaw": 1, "agents.pitch": 1, "agents.roll": 1, "agents.velocity": 2,
     "agents.size": 3, "agents.kind": 1, "agents.valid": 1, "body.steering": 1, "body.acceleration": 1,
@@ -51,6 +53,7 @@ def encode(rollout: Rollout, key: str) -> bytes:
         "scenario_id": rollout.scenario_id, "fingerprint": rollout.fingerprint, "seed": rollout.seed,
         "start": rollout.start, "dt": rollout.dt, "cause": Cause(rollout.cause).name,
         "vehicle": dataclasses.asdict(rollout.vehicle), "versions": dict(rollout.versions),
+        "contacts": [dataclasses.asdict(event) for event in rollout.contacts],
     }  # fmt: skip
     meta["digest"] = _digest(meta, table)
     buffer = io.BytesIO()
@@ -79,8 +82,8 @@ def read(path: Path, key: str) -> Rollout:
 
 def _decode(path: Path, key: str) -> Rollout:
     table, meta = parquet.read(path)
-    if meta.get("format") != FORMAT:
-        raise ValueError(f"format {meta.get('format')}, this version reads {FORMAT}")
+    if meta.get("format") not in READ:
+        raise ValueError(f"format {meta.get('format')}, this version reads {READ[0]} to {READ[-1]}")
     if table.schema.names != [*_STATE, *_PLAN]:
         raise ValueError("unknown columns")
     if not all(pa.types.is_list(t) and t.value_type in _TYPES for t in table.schema.types):
@@ -104,8 +107,12 @@ def _rollout(table: pa.Table, meta: dict[str, Any]) -> Rollout:
         scenario_id=meta["scenario_id"], fingerprint=meta["fingerprint"], seed=meta["seed"], start=meta["start"],
         dt=meta["dt"], agents=Agents(**parts["agents"]), body=Body(**parts["body"]), plans=plans,
         plan_steps=plan_steps, vehicle=Vehicle(**meta["vehicle"]), cause=Cause[meta["cause"]],
-        versions=meta["versions"],
+        versions=meta["versions"], contacts=tuple(_event(event) for event in meta.get("contacts", ())),
     )  # fmt: skip
+
+
+def _event(entry: dict[str, Any]) -> Event:
+    return Event(entry["kind"], entry["step"], tuple(entry["agents"]), tuple(entry["xy"]), entry["detail"])
 
 
 def _plans(table: pa.Table) -> tuple[tuple[Plan, ...], tuple[int, ...]]:

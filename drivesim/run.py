@@ -24,6 +24,7 @@ from .errors import InputError
 from .report.entry import Entry
 from .report.stored import COMMANDS, report, source_name
 from .storage import Job, Outcome, Store
+from .types import Cause
 from .work import Work
 
 console = Console(highlight=False, soft_wrap=True)
@@ -125,6 +126,8 @@ class Listener:
     def done(self, job: Job, outcome: Outcome) -> None:
         self.count += 1
         status = outcome.status + (f": {outcome.cause}" if outcome.cause else "")
+        if outcome.rollout is not None and outcome.rollout.cause == Cause.COLLISION:
+            status += ", ended by a collision"
         console.print(f"{self.count}/{self.total} {_called(job)}: {status}", markup=False)
         self.bar.update(self.task, total=self.total, completed=self.count, description="driving")
 

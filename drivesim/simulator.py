@@ -13,11 +13,11 @@ from torch import Tensor
 from .control.lqr import LQR
 from .control.trajectory import anchor
 from .dynamics.attitude import Attitude
-from .dynamics.bicycle import axles
+from .dynamics.logged import logged_bodies
 from .dynamics.replay import Replay
-from .dynamics.step import end_of_log, step
+from .dynamics.step import collided, end_of_log, step
 from .errors import InputError, PlannerFailure
-from .geometry import rotate, to_frame, wrap_angle
+from .geometry import rotate, to_frame
 from .loading import command_of
 from .memory.history import History
 from .protocols import AgentBehavior, Controller, Planner, WorldGenerator
@@ -43,6 +43,9 @@ from .versions import release
 Watch = Callable[[int, State, Frames, Plan | None, float], None]
 """Called after each step's plan: step, state, frames the planner saw, its newest plan, seconds it took."""
 
+ON_COLLISION = ("continue", "stop")
+"""What a rollout may do when the ego is in contact: go on as physics has it, or end with Cause.COLLISION."""
+
 PAST = 20
 """Steps of its own past that the planner gets: 2 s, as nuPlan's history buffer holds."""
 
@@ -56,19 +59,22 @@ def simulate(
     control: Controller | None = None,
     seed: int = 0,
     watch: Watch | None = None,
+    on_collision: str = "continue",
 ) -> Rollout:
-    """Drive a scenario from its `start` to the end of its log.
+    """Drive a scenario from its `start` to the end of its log, or to the ego's first contact (`on_collision="stop"`).
 
     Without `behavior` the others replay the log; without `control` an LQR follows the plan; without `generation`
     only planners that look at no camera can drive. Raises PlannerFailure when the planner breaks its contract and
     InputError when the parts do not fit together.
     """
+    if on_collision not in ON_COLLISION:
+        raise InputError(f"on_collision={on_collision}: {' or '.join(ON_COLLISION)} is expected")
     behavior, control = behavior or Replay(), control or LQR()
     scene, briefing = scenario.scene, scenario.scene.briefing
     cameras, every = choose_cameras(planner.sensors, briefing.cameras), _every(planner, briefing.dt)
     if cameras and generation is None:
         raise InputError("the planner looks at cameras: choose a world generator (generation=raster)")
-    log_body = _bodies(scenario)
+    log_body = logged_bodies(scenario)
     attitude = Attitude.of(scenario.log, scene.map)
     world = generation.remember(scenario) if generation and cameras else None
 
@@ -104,6 +110,7 @@ def simulate(
         recorded = (scenario.log[now + 1], log_body[now + 1])
         state = step(state, decisions, recorded, attitude, scene.map, briefing.dt, briefing.vehicle)
         state = end_of_log(state, scenario.steps)
+        state = collided(state) if on_collision == "stop" else state
         trajectory = trajectory.replace(time=trajectory.time - briefing.dt)
         history = history.add(state)
     return _rollout(scenario, history, seed, state)
@@ -111,7 +118,7 @@ def simulate(
 
 def start_state(scenario: Scenario, body: Body | None = None) -> tuple[State, History]:
     """The state at `scenario.start` and the history up to it, as logged."""
-    body = body or _bodies(scenario)
+    body = body or logged_bodies(scenario)
     history = History()
     for k in range(scenario.start + 1):
         history = history.add(_logged(scenario, body, k))
@@ -233,25 +240,6 @@ def _every(planner: Planner, dt: float) -> int:
     return round(steps)
 
 
-def _bodies(scenario: Scenario) -> Body:
-    """Steering and acceleration (T, A) that the log's motion implies: a bicycle that makes the logged turns."""
-    log, vehicle, dt = scenario.log, scenario.scene.briefing.vehicle, scenario.scene.briefing.dt
-
-    wheelbase, _ = axles(log, vehicle)
-    speed = log.speed
-    acceleration = _rate(speed, dt)
-    turn = wrap_angle(log.yaw[1:] - log.yaw[:-1]) / dt
-    turn = torch.cat([turn, turn[-1:]]).nan_to_num(0) if len(turn) else torch.zeros_like(log.yaw)
-    steering = torch.atan(turn * wheelbase / speed.abs().clamp_min(1.0)) * (speed.abs() > 0.5)
-    return Body(steering.nan_to_num(0).clamp(-0.6, 0.6), acceleration)
-
-
-def _rate(x: Tensor, dt: float) -> Tensor:
-    """Backward difference (T, A): what has brought the value to where it is; zero where unknown."""
-    change = (x[1:] - x[:-1]) / dt
-    return torch.cat([change[:1], change]).nan_to_num(0) if len(change) else torch.zeros_like(x)
-
-
 def _logged(scenario: Scenario, body: Body, k: int) -> State:
     return State(scenario.log[k], body[k], torch.tensor(k), torch.tensor(int(Cause.RUNNING)))
 
@@ -269,6 +257,7 @@ def _rollout(scenario: Scenario, history: History, seed: int, state: State) -> R
         plan_steps=history.plan_steps,
         vehicle=scenario.scene.briefing.vehicle,
         cause=Cause(int(state.cause)),
+        contacts=state.contacts,
         versions=versions(),
     )
 

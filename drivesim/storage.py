@@ -53,6 +53,7 @@ class Job:
     metrics: Sequence[Mapping[str, Any]] = ()
     seed: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)  # of everything that may change a bit of the result
+    on_collision: str = "continue"  # or "stop"
 
     def __post_init__(self) -> None:
         _ = self.key  # refuses at once what is not plain data

@@ -14,6 +14,7 @@ from .catalog.filters import Filter, Sieve
 from .catalog.scan import scan
 from .errors import InputError, NotDrivable
 from .parts import Part
+from .simulator import ON_COLLISION
 from .storage import Job
 from .versions import versions
 from .windows import full_id, nearest
@@ -52,6 +53,7 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
     seeds = _seeds(config)
     origin = parts.build(node)
     stamp = versions([node, *planners.values(), *shared.values(), *metrics])
+    given = {**shared, "metrics": metrics, "versions": stamp, "on_collision": config["on_collision"]}
     wanted, limit = select(origin, asked.pop("ids"), asked.pop("limit"))
     skipped = {id: reason for id, reason in _undrivable(origin).items() if id in wanted}
     broken: dict[str, str] = {}
@@ -65,7 +67,7 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
         try:
             fingerprint = origin.fingerprint(id)
             mine = [
-                Job(node, id, fingerprint, planner, name, **shared, metrics=metrics, seed=seed, versions=stamp)
+                Job(node, id, fingerprint, planner, name, seed=seed, **given)
                 for name, planner in planners.items()
                 for seed in seeds
             ]
@@ -128,6 +130,8 @@ def _root(config: Mapping[str, Any], folders: Sequence[Path]) -> None:
     for group in parts.GROUPS:
         if not isinstance(config[group], Mapping):
             raise InputError(f"{group} is missing; {parts.among('', parts.choices(group, folders))}")
+    if config["on_collision"] not in ON_COLLISION:
+        raise InputError(f"on_collision={config['on_collision']}: {' or '.join(ON_COLLISION)} is expected")
     if config["workers"] < 0:
         raise InputError(f"workers={config['workers']}: 0 or more is expected")
 

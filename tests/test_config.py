@@ -81,7 +81,7 @@ def composed(**changes):
         "scenarios": {"_target_": f"{HERE}.Logs"}, "planner": mine(speed=1), "generation": {"_target_": None},
         "behavior": {"_target_": None}, "control": {"_target_": None},
         "metrics": {"metric": {"_target_": f"{HERE}.metric"}},
-        "planners": [], "seed": 0, "seeds": None, "workers": 0, "out": "o",
+        "planners": [], "seed": 0, "seeds": None, "on_collision": "continue", "workers": 0, "out": "o",
     }  # fmt: skip
     return {**plain, **changes}
 

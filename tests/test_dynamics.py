@@ -6,9 +6,10 @@ import torch
 from drivesim.dynamics.attitude import Attitude
 from drivesim.dynamics.bicycle import Bicycle, axles
 from drivesim.dynamics.exact import Exact
+from drivesim.dynamics.logged import logged_bodies
 from drivesim.dynamics.step import step
 from drivesim.geometry import rotate
-from drivesim.simulator import _bodies, start_state
+from drivesim.simulator import start_state
 from drivesim.types import Action, Agents, Body, Ground, Kind, Vehicle
 
 from .worlds import move, scenario, straight_road, track
@@ -114,7 +115,7 @@ def world(**kwargs):
 
 def after_one(s, at, decided, shift=0.0):
     """The world one step after log step `at`, with Exact commands that shift the decided agents sideways."""
-    bodies = _bodies(s)
+    bodies = logged_bodies(s)
     state, _ = start_state(s)
     state = state.replace(agents=s.log[at], body=bodies[at], step=torch.tensor(at))
     command = s.log[at + 1].poses + torch.tensor([0.0, shift, 0.0])
@@ -169,7 +170,7 @@ def test_attitude_is_the_logs_on_the_log_and_the_slopes_beside_it():
 
 def test_bodies_follow_from_the_log():
     s = move(scenario(track((0, 0), speed=5, acceleration=1.0), track((9, 9))), 0.7, (4.0, 2.0))
-    body = _bodies(s)
+    body = logged_bodies(s)
     assert torch.allclose(body.acceleration[5:, 0], torch.tensor(1.0), atol=1e-2)
     assert float(body.steering.abs().max()) < 1e-3
 

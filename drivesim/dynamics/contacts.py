@@ -9,17 +9,28 @@ from drivesim.geometry import box_corners, boxes_overlap
 from drivesim.types import Agents, Scenario
 
 
-def overlaps(agents: Agents) -> Tensor:
-    """Which boxes of agents (A,) share ground (A, A); nobody touches himself, who is absent touches nobody."""
+def touching(agents: Agents, who: Tensor | None = None) -> Tensor:
+    """Pairs (N, 2) of agents (A,), each i < j, whose boxes share ground; only those with one of `who` (A,) in them.
+
+    Who is absent touches nobody.
+    """
     near = (agents.xy[:, None] - agents.xy).norm(dim=-1)
     reach = agents.size[:, :2].norm(dim=-1) / 2
     close = (near <= reach[:, None] + reach) & agents.valid[:, None] & agents.valid
-    close.fill_diagonal_(False)
-    i, j = torch.nonzero(close.triu()).unbind(1)
+    if who is not None:
+        close &= who[:, None] | who
+    pairs = torch.nonzero(close.triu(1))
+    if not len(pairs):
+        return pairs
     corners = box_corners(agents.xy, agents.yaw, agents.size)
-    hit = boxes_overlap(corners[i], corners[j])
-    out = torch.zeros_like(close)
-    out[i[hit], j[hit]] = True
+    return pairs[boxes_overlap(corners[pairs[:, 0]], corners[pairs[:, 1]])]
+
+
+def overlaps(agents: Agents) -> Tensor:
+    """Which boxes of agents (A,) share ground (A, A); nobody touches himself, who is absent touches nobody."""
+    i, j = touching(agents).unbind(1)
+    out = torch.zeros(len(agents.valid), len(agents.valid), dtype=torch.bool)
+    out[i, j] = True
     return out | out.T
 
 

@@ -14,7 +14,7 @@ from .exact import Exact
 
 @dataclass(frozen=True)
 class Replay:
-    """Nobody decides: the agents drive through an ego that left its log."""
+    """Nobody decides: all follow the log, whatever the ego does, until somebody runs into them."""
 
     body: Exact = field(default_factory=Exact)
 

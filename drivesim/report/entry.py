@@ -73,8 +73,19 @@ class Entry:
         return Entry(
             scenario.id, scenario.source, scenario.licence, planner, rollout.seed, "ok", tags.tags(scenario),
             tuple(scores), videos, comparison, timing or {}, rollout.dt, rollout.agents.valid.shape[0], rollout.start,
-            rollout.cause.name.lower().replace("_", " "), rollout.versions, scenario.tags,
+            ended(rollout), rollout.versions, scenario.tags,
         )  # fmt: skip
+
+
+def ended(rollout: Rollout) -> str:
+    """Why a rollout ended, and whether the ego had run into anybody by then."""
+    told = rollout.cause.name.lower().replace("_", " ")
+    own = [event for event in rollout.contacts if 0 in event.agents]
+    if not own:
+        return told
+    who, when = max(own[0].agents), own[0].step * rollout.dt
+    more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+    return f"{told}; contact with agent {who} at {when:.1f} s, {own[0].detail['speed']:.1f} m/s{more}"
 
 
 def loses(score: Score) -> bool:

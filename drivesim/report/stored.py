@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..generation.layout import NoImages
 from ..simulator import one_thread
 from ..storage import Job, Store, canonical, job_of, parse, scores_of
-from .entry import Entry
+from .entry import Entry, ended
 from .film import Comparison
 from .page import write_report
 from .video import save
@@ -118,7 +118,7 @@ def _entry(store: Store, row: Mapping[str, Any]) -> Entry:
         timing=told, dt=rollout.dt,
         comparison=Comparison(compared, **note["comparison"]) if compared else None,
         steps=len(rollout.agents.valid), start=rollout.start, versions=rollout.versions,
-        end=rollout.cause.name.lower().replace("_", " "),
+        end=ended(rollout),
     )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ F, I, BOOL = np.float64, np.int64, np.bool_  # noqa: E741
 
 MOTION = np.dtype(
     [(name, F) for name in ("x", "y", "yaw", "vx", "vy", "steering", "acceleration", "length", "width", "s", "headway")]
-    + [(name, BOOL) for name in ("valid", "settled", "decided", "collides", "off_road")],
-    align=True,
+    + [(name, BOOL) for name in ("valid", "settled", "decided", "collides", "off_road")]
+    + [("_", np.uint8, 3)]  # fills up to eight bytes: without holes arrays copy and compare as bytes
 )
 """An agent now: world [m], [rad], [m/s]; `s` arc length on its route, NaN where unknown."""
 

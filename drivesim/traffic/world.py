@@ -204,4 +204,4 @@ def step(batch: Batch, actions: Tensor | np.ndarray | None = None) -> Batch:
         r.walks, r.rings, a.records, a.starts, a.items, a.parity, a.segments, world.driver.max_braking,
         world.driver.exponent,
     )  # fmt: skip
-    return replace(batch, now=now, stood=stood, steps=steps)
+    return Batch(world, batch.which, now, stood, steps)

@@ -34,6 +34,18 @@ class Cause(IntEnum):
 
     RUNNING = 0
     END_OF_LOG = 1
+    COLLISION = 2  # of the ego, where `on_collision=stop`
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, with who, when and where."""
+
+    kind: str
+    step: int
+    agents: tuple[int, ...]
+    xy: tuple[float, float]
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 class State(Struct):
@@ -45,6 +57,13 @@ class State(Struct):
     cause: Tensor = tensor()  # (...) int64, a Cause
     mind: Struct | None = None  # what the behaviour drew at the start: routes, parameters
     story: Any = None  # how far the scenario's script has come; immutable
+    struck: Tensor = tensor(event=1, default=None)  # (..., A) bool; hit by somebody, and driven by nobody since
+    touching: tuple[tuple[int, int], ...] = ()  # pairs of agents in contact, each i < j
+    contacts: tuple[Event, ...] = ()  # all that there have been
+
+    def __post_init__(self) -> None:
+        if self.struck is None:
+            object.__setattr__(self, "struck", torch.zeros_like(self.agents.valid))
 
     @property
     def done(self) -> Tensor:
@@ -108,17 +127,6 @@ class Trajectory(Struct):
     time: Tensor = tensor(event=1)  # (..., K) seconds from now, increasing; the first is 0 or before
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened, with who, when and where."""
-
-    kind: str
-    step: int
-    agents: tuple[int, ...]
-    xy: tuple[float, float]
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, eq=False)
 class Rollout:
     """A drive. Everything in it is deterministic; latencies and host live in a sidecar."""
@@ -135,6 +143,7 @@ class Rollout:
     vehicle: Vehicle
     cause: Cause
     versions: Mapping[str, str] = field(default_factory=dict)
+    contacts: tuple[Event, ...] = ()  # who ran into whom, with the speed at which they met [m/s]
 
 
 class Score(Struct):

@@ -101,7 +101,7 @@ def decide(
     lights = signals[:0]
     if step < scene.signal_steps:
         lights = signals[scene.signal + step * scene.signals : scene.signal + (step + 1) * scene.signals]
-    boxes, owner = np.empty((5 * n, 9)), np.empty(5 * n, np.int64)
+    boxes, owner, candidates = np.empty((5 * n, 9)), np.empty(5 * n, np.int64), np.empty(5 * n, np.int64)
     seen = boxes_seen(now, agents, cos, sin, boxes, owner)
     walks = walks[scene.walk : scene.walk + scene.walks]
     for i in range(n):
@@ -118,7 +118,7 @@ def decide(
             continue
         deaf[i] = False
         desired[i] = points[agent.route + min(max(int(here[i] / SPACING), 0), agent.points - 1)].limit
-        gap[i], pace[i] = leader_of(i, here[i], off[i], now, agents, cos, sin, points, boxes, owner, seen)
+        gap[i], pace[i] = leader_of(i, here[i], off[i], now, agents, cos, sin, points, boxes, owner, seen, candidates)
         if not me.settled:
             left = max((gap[i] - agent.gap) / max(speed[i], 0.1), SHORTEST)
             now[i].headway = min(me.headway, left)

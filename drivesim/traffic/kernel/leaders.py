@@ -58,11 +58,11 @@ def distance_to_box(x, y, box):
 
 
 @device
-def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, count):
+def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, count, candidates):
     """Free way before whoever is ahead on the route of agent i, inf if nobody, and that one's speed along it.
 
     A disc as wide as the follower (and 0.1 m to each side) goes along the route from its front in steps of a metre.
-    s is the follower's arc length and `off` its distance beside the route.
+    s is the follower's arc length, `off` its distance beside the route; candidates (5 A,) is scratch.
     """
     me, agent = now[i], agents[i]
     radius = me.width / 2 + 0.1
@@ -71,18 +71,25 @@ def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, count):
     share = begin / SPACING - base
     first, nearest, leader = discs, np.inf, -1
     most = me.length / 2 + off + 0.01  # the first disc is no further from the follower, the next ones a metre each
+    ahead, soonest, straight = 0, np.inf, 0
     for j in range(count):
         box = boxes[j]
         dx, dy = box[X] - me.x, box[Y] - me.y
-        if owner[j] == i or not dx * cos[i] + dy * sin[i] > 0:
+        along, limit = dx * cos[i] + dy * sin[i], discs + most + box[RADIUS] + radius
+        if owner[j] == i or not along > 0 or dx * dx + dy * dy > limit * limit:
             continue
+        candidates[ahead] = j
+        if along < soonest and abs(dy * cos[i] - dx * sin[i]) < 2.0:
+            soonest, straight = along, ahead
+        ahead += 1
+    for n in range(ahead):
+        # who is straight ahead goes first: most others are further away than it
+        j = candidates[straight if n == 0 else 0 if n == straight else n]
+        box = boxes[j]
+        dx, dy = box[X] - me.x, box[Y] - me.y
         reach = box[RADIUS] + radius
-        limit = first + most + reach
-        square = dx * dx + dy * dy
-        if square > limit * limit:
-            continue
         # discs that are nearer to the follower than the box is cannot touch it
-        k = max(int(np.sqrt(square) - reach - most), 0)
+        k = max(int(np.sqrt(dx * dx + dy * dy) - reach - most), 0)
         while k <= first and k < discs:
             m = min(max(base + k, 0), last)
             t = share + (base + k - m)
@@ -95,7 +102,7 @@ def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, count):
                 oy = max(abs(box[COS] * dy - box[SIN] * dx) - box[HALF_WIDTH], 0.0)
                 free = np.sqrt(ox * ox + oy * oy) - radius
                 if free <= 0:
-                    if k < first or free < nearest:
+                    if k < first or free < nearest or free == nearest and j < leader:
                         first, nearest, leader = k, free, j
                     break
             k += int(free / SPACING - 1e-6) + 1  # each disc is at most a metre nearer than the one before

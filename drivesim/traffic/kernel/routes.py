@@ -74,7 +74,7 @@ def locate(points, agent, x, y, near):
             best, closest, place, least = k, d, t, np.sqrt(d)
             k += 1
         else:
-            k += max(int(np.sqrt(d) - least - 1e-6), 1)
+            k += max(int(np.sqrt(d) - least - 1e-6), 0) + 1
     k = begin - 1
     while k >= first:
         d, t = to_segment(points, agent.route + k, x, y)
@@ -82,7 +82,7 @@ def locate(points, agent, x, y, near):
             best, closest, place, least = k, d, t, np.sqrt(d)
             k -= 1
         else:
-            k -= max(int(np.sqrt(d) - least - 1e-6), 1)
+            k -= max(int(np.sqrt(d) - least - 1e-6), 0) + 1
     a, b = points[agent.route + best], points[agent.route + best + 1]
     dx, dy = np.float64(b.x) - a.x, np.float64(b.y) - a.y
     rx, ry = x - a.x, y - a.y
