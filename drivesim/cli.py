@@ -1,4 +1,4 @@
-"""`drivesim check | scenarios | view | convert | report | doctor`: what is around a run."""
+"""`drivesim check | scenarios | view | convert | fit-traffic | report | doctor`: what is around a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .commands import convert, scenarios, view
+from .commands import convert, fit_traffic, scenarios, view
 from .commands.options import read as _options
 from .errors import InputError
 from .versions import release
@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     scenarios.add(commands)
     view.add(commands)
     convert.add(commands)
+    fit_traffic.add(commands)
     _add(commands, report, "write the report of stored results again", "out")
     _add(commands, doctor, "what this machine has")
     arguments = vars(parser.parse_args(argv))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,11 +12,12 @@ from drivesim.memory.history import History
 from drivesim.struct import Struct, tensor
 from drivesim.traffic.drive import drive
 from drivesim.traffic.records import records_of
-from drivesim.traffic.tables import Drivers, Progress, drivers_of, styles
+from drivesim.traffic.tables import Drivers, Progress, drivers_of
 from drivesim.types import Action, Agents, Scenario, Scene, State
 
 from .following import IDM
 from .logged import logged_bodies
+from .population import Population
 from .road_users import RoadUsers
 from .switching import Switches, Why, look
 from .walkers import Paths, Walkers
@@ -37,15 +38,17 @@ class Minds(Struct):
 class IDMTraffic:
     """Each driver follows the path of its own log and then the lanes on from there, at its own speed and distance.
 
-    Desired speeds (limit of the lane, else the fastest the log shows), headways, and the branches taken after the end
-    of the log are drawn from the rollout's seed, the first two with `variation` (standard deviation over mean). Who
-    never moves and is not held up by a light or sign is parked and stays; who reverses follows the log, and so do
-    walkers until somebody who left his log would touch them.
+    Manners are drawn from the rollout's seed: from `population`, a file of `drivesim fit-traffic` or a shipped one's
+    name, and where it tells nothing as `driver` has it, pace and headway varied by `variation` (standard deviation over
+    mean). So are the branches taken after the end of the log. Desired speeds are the lane's limit, else the fastest the
+    log shows. Who never moves and is not held up by a light or sign is parked and stays; who reverses follows the log,
+    and so do walkers until somebody who left his log would touch them.
     """
 
     driver: IDM = field(default_factory=IDM)
     walkers: Walkers = field(default_factory=Walkers)
     variation: float = 0.1
+    population: str = ""
     moving: float = 2.0  # shorter logged paths are parked [m]
     body: RoadUsers = field(default_factory=RoadUsers)
 
@@ -61,8 +64,9 @@ class IDMTraffic:
 
 def begin(traffic: IDMTraffic, state: State, scenario: Scenario, seed: int) -> Minds:
     """Minds of traffic in which nobody has left its log yet."""
-    style = styles(scenario, traffic.driver, seed, traffic.variation)
-    drivers = drivers_of(scenario, seed, style, traffic.moving)
+    people = Population.read(traffic.population) if traffic.population else Population()
+    people = replace(people, driver=traffic.driver, variation=traffic.variation)
+    drivers = drivers_of(scenario, seed, people.draw(scenario.log.kind.amax(0), seed), traffic.moving)
     records = records_of([scenario], [drivers], [logged_bodies(scenario)])
     switches = Switches.none(state.agents.valid.shape[-1])
     return Minds(drivers, Progress.none(drivers), traffic.walkers.begin(scenario), switches, scenario.log, records)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drivesim.dynamics.bicycle import axles
 from drivesim.dynamics.conflicts import Zones, find_zones
-from drivesim.dynamics.following import IDM, SPACING, lane_limits, lane_yaws, speed_limits, stop_lines, uniform
+from drivesim.dynamics.following import SPACING, lane_limits, lane_yaws, speed_limits, stop_lines, uniform
 from drivesim.dynamics.limits import limits_of
 from drivesim.dynamics.routes import BEFORE, drives, end_of_road, route_of
 from drivesim.dynamics.rules import entries, passes
@@ -166,14 +166,3 @@ def cruise(scenario: Scenario, points: Tensor) -> Tensor:
     cycles = ~is_kind(log.kind.amax(0), WALKERS) & (limits_of(log.kind.amax(0)).power < 13.0)  # they pedal
     own = torch.where(cycles, fastest, torch.inf)
     return torch.minimum(out, own[:, None])
-
-
-def styles(scenario: Scenario, driver: IDM, seed: int, variation: float) -> Styles:
-    n = scenario.log.valid.shape[1]
-    draws = np.stack([np.random.default_rng([seed, i]).standard_normal(2) for i in range(n)])
-    pace, headway = (1 + variation * torch.from_numpy(draws.clip(-2, 2)).float()).unbind(1)
-    alike = lambda x: torch.full((n,), x)  # noqa: E731
-    return Styles(
-        alike(driver.acceleration), alike(driver.braking), driver.headway * headway, alike(driver.gap), pace,
-        alike(driver.lateral),
-    )  # fmt: skip

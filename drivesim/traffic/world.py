@@ -12,13 +12,14 @@ from torch import Tensor
 
 from drivesim.dynamics.following import IDM
 from drivesim.dynamics.logged import logged_bodies
+from drivesim.dynamics.population import Population
 from drivesim.errors import InputError
 from drivesim.types import Body, Scenario
 
 from .crowd import crowd
 from .kernel.advance import step_scenes
 from .records import Records, motion, records_of
-from .tables import Drivers, Progress, drivers_of, styles
+from .tables import Drivers, Progress, drivers_of
 
 _THREADS = 1
 
@@ -45,20 +46,21 @@ class World:
 
     @staticmethod
     def of(
-        scenarios: Sequence[Scenario], seed: int = 0, agents: int | None = None, driver: IDM | None = None,
-        variation: float = 0.1, moving: float = 2.0,
+        scenarios: Sequence[Scenario], seed: int = 0, agents: int | None = None, population: Population | None = None,
+        moving: float = 2.0,
     ) -> World:  # fmt: skip
         """Scenes to advance together; with `agents` each keeps the ego and those that come nearest to its logged way.
 
-        Manners vary by `variation` between drivers, and branches are drawn, from the seed; who moves less than `moving`
-        metres in its log is parked.
+        Manners are drawn from the `population` (all alike but for 10 % in pace and headway if none is given), and
+        branches from the lane graph, by the seed; who moves less than `moving` metres in its log is parked.
         """
         if not scenarios:
             raise InputError("there is no scenario to make traffic of")
-        driver = driver or IDM()
+        population = population or Population.clones(IDM(), 0.1)
         kept = tuple(crowd(s, agents) if agents else s for s in scenarios)
-        drivers = tuple(drivers_of(s, seed, styles(s, driver, seed, variation), moving) for s in kept)
-        return World(kept, drivers, tuple(logged_bodies(s) for s in kept), driver)
+        style = [population.draw(s.log.kind.amax(0), seed) for s in kept]
+        drivers = tuple(drivers_of(s, seed, x, moving) for s, x in zip(kept, style, strict=True))
+        return World(kept, drivers, tuple(logged_bodies(s) for s in kept), population.driver)
 
     def __len__(self) -> int:
         return len(self.scenarios)

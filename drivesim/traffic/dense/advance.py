@@ -58,9 +58,12 @@ def step(tables: Tables, now: Now, actions: Tensor | None = None, driver: IDM | 
         raise InputError(f"actions of shape {tuple(actions.shape)}; {shape} is expected")
     given = ~actions[..., 0].isnan()
     decides = ~given & now.agents.valid & tables.drivers.active
-    command, progress = decide(tables, now, decides, driver or IDM())
-    progress = Progress.where(decides.any(1, keepdim=True), progress, now.progress)  # where nobody decides nobody looks
-    command = torch.where(given[..., None], actions, command)
+    command, progress = actions, now.progress
+    if bool(decides.any()):
+        command, progress = decide(tables, now, decides, driver or IDM())
+        command = torch.where(given[..., None], actions, command)
+        # in a scene where nobody decides nobody looks
+        progress = Progress.where(decides.any(1, keepdim=True), progress, now.progress)
     decided = now.agents.valid & ~command[..., 0].isnan()
 
     logged, logged_body = _logged(tables, now.step + 1)
