@@ -28,6 +28,24 @@ def versions(of: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {**found, **{name: _digest(name) for name in sorted(packages)}}
 
 
+def contents(part: Any, name: str = "") -> dict[str, str]:
+    """Hashes of the files that options of a part name (weights, a population), by option: they may change in place."""
+    if isinstance(part, Mapping):
+        parts = {f"{name}.{key}".strip("."): value for key, value in part.items()}
+        return {key: digest for at, value in parts.items() for key, digest in contents(value, at).items()}
+    if not isinstance(part, str | Path) or not str(part) or not _is_file(part):
+        return {}
+    with Path(part).expanduser().open("rb") as file:
+        return {name: hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()}
+
+
+def _is_file(name: str | Path) -> bool:
+    try:
+        return Path(name).expanduser().is_file()
+    except (OSError, ValueError):  # too long, or no path at all
+        return False
+
+
 def _targets(part: Any) -> Iterator[str]:
     """Every `_target_` in a part and in the parts inside it: a planner in a child process, say."""
     if isinstance(part, Mapping):
@@ -39,10 +57,10 @@ def _targets(part: Any) -> Iterator[str]:
 
 @functools.cache
 def _digest(package: str) -> str:
-    """Hash of a package's (or a lone module's) Python files."""
+    """Hash of a package's (or a lone module's) Python files, and of the populations that it ships."""
     module = importlib.import_module(package)
     folder = Path(next(iter(getattr(module, "__path__", [])), Path(module.__file__ or "").parent))
-    files = sorted(folder.rglob("*.py")) if hasattr(module, "__path__") else [Path(module.__file__ or "")]
+    files = sorted([*folder.rglob("*.py"), *folder.glob("conf/traffic/*.yaml")]) if hasattr(module, "__path__") else [Path(module.__file__ or "")]
     digest = hashlib.blake2b(digest_size=8)
     for file in files:
         name = file.relative_to(folder).as_posix()

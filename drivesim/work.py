@@ -16,7 +16,7 @@ from .errors import InputError, NotDrivable
 from .parts import Part
 from .simulator import ON_COLLISION
 from .storage import Job
-from .versions import versions
+from .versions import contents, versions
 from .windows import full_id, nearest
 
 SELECTION = {"ids": list[str] | str | None, "limit": int | None, **filters.TYPES}
@@ -52,8 +52,9 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
     asked, node = _scenarios(config["scenarios"])
     seeds = _seeds(config)
     origin = parts.build(node)
-    stamp = versions([node, *planners.values(), *shared.values(), *metrics])
-    given = {**shared, "metrics": metrics, "versions": stamp, "on_collision": config["on_collision"]}
+    stamp = versions([node, *planners.values(), *shared.values(), *metrics]) | contents(shared)
+    stamps = {name: stamp | contents({"planner": planner}) for name, planner in planners.items()}
+    given = {**shared, "metrics": metrics, "on_collision": config["on_collision"]}
     wanted, limit = select(origin, asked.pop("ids"), asked.pop("limit"))
     skipped = {id: reason for id, reason in _undrivable(origin).items() if id in wanted}
     broken: dict[str, str] = {}
@@ -67,7 +68,7 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
         try:
             fingerprint = origin.fingerprint(id)
             mine = [
-                Job(node, id, fingerprint, planner, name, seed=seed, **given)
+                Job(node, id, fingerprint, planner, name, seed=seed, **given, versions=stamps[name])
                 for name, planner in planners.items()
                 for seed in seeds
             ]

@@ -12,7 +12,7 @@ from drivesim import config, drive, parts, scenario_file
 from drivesim.catalog import detection
 from drivesim.errors import InputError, NotDrivable
 from drivesim.types import Kind
-from drivesim.versions import versions
+from drivesim.versions import contents, versions
 from drivesim.work import select, work
 
 from .worlds import scenario as world
@@ -536,3 +536,18 @@ def test_the_command_repeats_the_run():
 def test_nothing_is_left_behind(line, tmp_path):
     line("planner=expert")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_an_option_names_counts_by_its_content(tmp_path):
+    """Whoever fits traffic again, or trains on, into the same file gets new results."""
+    people, weights = tmp_path / "traffic.yaml", tmp_path / "weights.pt"
+    node = {"behavior": {"_target_": "x", "population": str(people)}, "planner": {"deep": {"weights": str(weights)}}}
+    assert contents(node) == {}
+    people.write_text("a"), weights.write_text("b")
+    first = contents(node)
+    assert sorted(first) == ["behavior.population", "planner.deep.weights"]
+    people.write_text("c")
+    second = contents(node)
+    assert second["behavior.population"] != first["behavior.population"]
+    assert second["planner.deep.weights"] == first["planner.deep.weights"]
+    assert contents({"planner": {"text": "x" * 5000, "number": 3, "none": None}}) == {}

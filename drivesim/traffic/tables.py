@@ -89,7 +89,7 @@ def drivers_of(scenario: Scenario, seed: int, style: Styles, moving: float) -> D
     active = length > 0
     active[0] = False
     size = log.size.nan_to_num(0).amax(0)
-    limit = speed_limits(points, cruise(scenario, points) * style.pace[:, None], style.lateral, style.braking)
+    limit = speed_limits(points, cruise(scenario, points, style.pace), style.lateral, style.braking)
     last = (length / SPACING).round().long()[:, None]
     limit = limit.gather(1, torch.arange(points.shape[1]).expand(n, -1).minimum(last))  # padding is as its last point
     end = torch.minimum(torch.tensor(end), length)
@@ -155,14 +155,16 @@ def lines_of(points: Tensor, length: Tensor, signals: Signals, map: Map) -> Line
     return Lines(s, pick(kind), pick(ref))
 
 
-def cruise(scenario: Scenario, points: Tensor) -> Tensor:
-    """Speed (A, P) usual along routes: the lane's limit where known, else the fastest the agent was logged at."""
+def cruise(scenario: Scenario, points: Tensor, pace: Tensor) -> Tensor:
+    """Speed (A, P) that drivers like along routes: `pace` (A,) times the lane's limit where there is one, else the
+    fastest that the agent was logged at; who pedals is never faster than that."""
     log, lanes = scenario.log, scenario.scene.map.lanes
     fastest = torch.where(log.valid, log.speed, 0.0).amax(0).clamp_min(5.0)
     out = fastest[:, None].expand(points.shape[:2]).clone()
     if not bool(lanes.speed_limit.isnan().all()):
         known = (points[:, 1:] != points[:, :-1]).any(2).any(1)
-        out[known] = lane_limits(points[known], lanes, RoadMap.of(scenario.scene.map), out[known])
-    cycles = ~is_kind(log.kind.amax(0), WALKERS) & (limits_of(log.kind.amax(0)).power < 13.0)  # they pedal
-    own = torch.where(cycles, fastest, torch.inf)
-    return torch.minimum(out, own[:, None])
+        nowhere = torch.full_like(out[known], torch.nan)
+        limit = lane_limits(points[known], lanes, RoadMap.of(scenario.scene.map), nowhere) * pace[known, None]
+        out[known] = torch.where(limit.isnan(), out[known], limit)
+    cycles = ~is_kind(log.kind.amax(0), WALKERS) & (limits_of(log.kind.amax(0)).power < 13.0)
+    return torch.minimum(out, torch.where(cycles, fastest, torch.inf)[:, None])
