@@ -60,9 +60,10 @@ def _digest(package: str) -> str:
     """Hash of a package's (or a lone module's) Python files, and of the populations that it ships."""
     module = importlib.import_module(package)
     folder = Path(next(iter(getattr(module, "__path__", [])), Path(module.__file__ or "").parent))
-    files = sorted([*folder.rglob("*.py"), *folder.glob("conf/traffic/*.yaml")]) if hasattr(module, "__path__") else [Path(module.__file__ or "")]
+    whole = hasattr(module, "__path__")
+    files = [*folder.rglob("*.py"), *folder.glob("conf/traffic/*.yaml")] if whole else [Path(module.__file__ or "")]
     digest = hashlib.blake2b(digest_size=8)
-    for file in files:
+    for file in sorted(files):
         name = file.relative_to(folder).as_posix()
         if not name.startswith("report/"):  # how results are shown changes none of them
             digest.update(name.encode() + b"\0" + file.read_bytes())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -207,7 +209,15 @@ def speed_limits(points: Tensor, cruise: Tensor, lateral: Tensor | float, brakin
     turn = wrap_angle(yaw[:, 2:] - yaw[:, :-2]).abs().nan_to_num(0) / (2 * SPACING)  # padding has no direction
     turn = torch.nn.functional.pad(turn[:, None], (2, 2), mode="replicate")[:, 0]
     limit = torch.minimum(cruise, (lateral / turn.clamp_min(1e-4)).sqrt())
-    for i in range(limit.shape[1] - 2, -1, -1):
-        reach = (limit[:, i + 1] ** 2 + 2 * braking[:, 0] * SPACING).sqrt()
-        limit[:, i] = torch.minimum(limit[:, i], reach)
-    return limit
+    return torch.from_numpy(_braked(limit.double().numpy(), braking.double().numpy().ravel())).to(limit)
+
+
+@numba.njit(cache=True)
+def _braked(limit, braking):
+    """Speeds (A, P) from which braking of (A,) or one [m/s^2] reaches every limit (A, P) further on."""
+    out = limit.copy()
+    for i in range(len(out)):
+        for k in range(out.shape[1] - 2, -1, -1):
+            reach = np.sqrt(out[i, k + 1] ** 2 + 2 * braking[i % len(braking)] * SPACING)
+            out[i, k] = min(out[i, k], reach)
+    return out

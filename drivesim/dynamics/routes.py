@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
@@ -54,11 +56,16 @@ def route_of(scenario: Scenario, i: int, rng: np.random.Generator) -> tuple[Tens
     beyond = min(max(BEYOND[0] + left * max(float(seen.speed.max()), 10.0), BEYOND[0]), BEYOND[1])
     tail = onward(scenario.scene.map, logged.double().numpy(), beyond, rng, bicycle)
     known = len(logged) - 1
-    whole = uniform(torch.cat([logged, torch.from_numpy(tail).float()]))
-    rounded = torch.from_numpy(gaussian_filter1d(whole.double().numpy(), 2.0, axis=0, mode="nearest")).float()
-    # the logged path stays as it is; the lanes' corners, and the step from one to the other, are rounded
+    return rounded(torch.cat([logged, torch.from_numpy(tail).float()]), known), SPACING * known
+
+
+def rounded(line: Tensor, known: int) -> Tensor:
+    """A line (m, 2) as a route (P, 2): the first `known` points stay as they are; the lanes' corners behind them, and
+    the step from one to the other, are rounded."""
+    whole = uniform(line)
+    soft = torch.from_numpy(gaussian_filter1d(whole.double().numpy(), 2.0, axis=0, mode="nearest")).float()
     share = ((torch.arange(len(whole)) - known + 6) / 6).clamp(0, 1)[:, None]
-    return uniform(share * rounded + (1 - share) * whole), SPACING * known
+    return uniform(share * soft + (1 - share) * whole)
 
 
 def onward(map: Map, line: np.ndarray, beyond: float, rng: np.random.Generator, bicycle: bool = False) -> np.ndarray:
@@ -76,7 +83,8 @@ def onward(map: Map, line: np.ndarray, beyond: float, rng: np.random.Generator, 
     straight = end + step * np.arange(1, beyond + 1)[:, None]
     if int(lane) < 0:
         return straight
-    way = _sampled(map, road, int(lane), float(s), beyond + EASE, rng, bicycle)
+    draw = lambda _, following: following[int(rng.integers(len(following)))]  # noqa: E731
+    way = along_lanes(map, int(lane), float(s), beyond + EASE, draw, bicycle)
     if len(way) < 2:
         return straight
     offset = end - way[0]
@@ -85,12 +93,17 @@ def onward(map: Map, line: np.ndarray, beyond: float, rng: np.random.Generator, 
     u = np.clip(travelled / EASE, 0, 1)
     fade = (1 + 2 * u) * (1 - u) ** 2
     way = way + (offset @ side) * side * fade[:, None]
-    short = beyond - travelled[-1]
-    if short > 1:
-        last = way[-1] - way[-2]
-        last = last / max(float(np.hypot(*last)), 1e-9)
-        way = np.concatenate([way, way[-1] + last * np.arange(1, short)[:, None]])
-    return way[1:]
+    return straight_on(way, beyond)[1:]
+
+
+def straight_on(way: np.ndarray, length: float) -> np.ndarray:
+    """A way (n, 2), n >= 2, continued in its last direction where it is shorter than `length` metres."""
+    short = length - float(np.hypot(*np.diff(way, axis=0).T).sum())
+    if short <= 1:
+        return way
+    last = way[-1] - way[-2]
+    last = last / max(float(np.hypot(*last)), 1e-9)
+    return np.concatenate([way, way[-1] + last * np.arange(1, short)[:, None]])
 
 
 def end_of_road(map: Map, points: Tensor, logged: float) -> float:
@@ -102,19 +115,23 @@ def end_of_road(map: Map, points: Tensor, logged: float) -> float:
     return SPACING * (first + int(outside[0])) if len(outside) else float("inf")
 
 
-def _sampled(
-    map: Map, road: RoadMap, lane: int, s: float, length: float, rng: np.random.Generator, bicycle: bool
+def along_lanes(
+    map: Map, lane: int, s: float, length: float, choose: Callable[[int, list[int]], int], bicycle: bool = False
 ) -> np.ndarray:
-    """Points (n, 2) of centre lines from arc length `s` of `lane` on."""
+    """Points (n, 2) of centre lines from arc length `s` of `lane` on, for `length` metres or until the lanes end.
+
+    `choose(lane, following)` names the one of its successors to take; see `onward` for who is no successor.
+    """
+    road = RoadMap.of(map)
     part = _center(road, lane)
     along = np.concatenate([[0], np.hypot(*np.diff(part, axis=0).T).cumsum()])
     start = np.array([[np.interp(s, along, part[:, k]) for k in (0, 1)]])
     way, total = [start, part[along > s + 0.1]], float(along[-1] - s)
     while total < length:
-        following = [j for j in road.successors(lane) if _fit(map, road, lane, j, bicycle)]
+        following = following_lanes(map, lane, bicycle)
         if not following:
             break
-        lane = following[int(rng.integers(len(following)))]
+        lane = choose(lane, following)
         part = _center(road, lane)
         way.append(part[1:])
         total += float(np.hypot(*np.diff(part, axis=0).T).sum())
@@ -123,6 +140,12 @@ def _sampled(
     points = np.concatenate(way)
     keep = np.concatenate([[True], np.hypot(*np.diff(points, axis=0).T) > 1e-3])
     return points[keep]
+
+
+def following_lanes(map: Map, lane: int, bicycle: bool = False) -> list[int]:
+    """Successors that a driver may take: none that turns back, and no bicycle lane for motor traffic."""
+    road = RoadMap.of(map)
+    return [j for j in road.successors(lane) if _fit(map, road, lane, j, bicycle)]
 
 
 def _fit(map: Map, road: RoadMap, lane: int, other: int, bicycle: bool) -> bool:

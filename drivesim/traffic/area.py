@@ -99,7 +99,7 @@ def _indexed(map: Map, record: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return starts, items, _centres(segments, *low, cell, columns, rows), segments
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", _nrt=False)
 def _right(ax, ay, bx, by, x, y):
     """Whether a segment from below to above (x, y), a the lower end, passes to its right."""
     a, b = ax > x, bx > x
@@ -108,7 +108,7 @@ def _right(ax, ay, bx, by, x, y):
     return (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", _nrt=False)
 def _above(ax, ay, bx, by, x, y):
     """Whether a segment from left to right of (x, y), or back, passes above it; in agreement with `_right`."""
     a, b = ay > y, by > y
@@ -117,7 +117,7 @@ def _above(ax, ay, bx, by, x, y):
     return _right(ax, ay, bx, by, x, y) != (bx > ax)
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", _nrt=False)
 def inside(area, starts, items, parity, segments, x, y):
     """Whether a point lies on one area (a record of AREA); NaN never does.
 

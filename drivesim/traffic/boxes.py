@@ -12,7 +12,7 @@ LANES = 16
 """Rows of boxes are cut at multiples of it, so that wide registers are always full."""
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", _nrt=False)
 def touch(
     x0, y0, cos0, sin0, half_length0, half_width0, x1, y1, cos1, sin1, half_length1, half_width1
 ):  # fmt: skip
@@ -65,7 +65,7 @@ def _overlaps(boxes):
     return out
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", _nrt=False)
 def _to_single(box, single):
     """Round boxes (6, N), seen from the first one that is there. Returns how far off gaps then are at most [m]."""
     x, y, far = np.nan, np.nan, 0.0

@@ -142,7 +142,7 @@ class _Scene:
 
     def _agents(self, rows: np.ndarray, scenario: Scenario, drivers: Drivers) -> None:
         kind = scenario.log.kind.amax(0)
-        limits, style = limits_of(kind), drivers.style
+        limits, style = limits_of(kind, dtype=torch.float64), drivers.style
         count = torch.where(drivers.length > 0, (drivers.length + 1.5).long(), 0)
         there = drivers.lines.s.isfinite()
         lines, zones = there.sum(1), torch.bincount(drivers.zones.me, minlength=len(rows))

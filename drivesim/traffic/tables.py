@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -122,14 +123,21 @@ def stacked(lines: list[Tensor | None]) -> Tensor:
 
 def trailing(points: Tensor, rear: Tensor) -> Tensor:
     """Places (A, P, 2) of rear axles `rear` (A,) metres behind the middle that moves along routes (A, P, 2)."""
-    line, out = points.double(), torch.empty(points.shape, dtype=torch.float64)
-    back, rear = line[:, 0] - line[:, 1], rear.double()[:, None]
-    for k in range(points.shape[1]):
-        back = torch.nn.functional.normalize(back, dim=-1) * rear
-        out[:, k] = line[:, k] + back
-        if k + 1 < points.shape[1]:
-            back = out[:, k] - line[:, k + 1]
-    return out.float()
+    return torch.from_numpy(_trailing(points.double().numpy(), rear.double().numpy())).float()
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _trailing(points, rear):
+    out = np.empty_like(points)
+    for i in range(len(points)):
+        bx, by = points[i, 0, 0] - points[i, 1, 0], points[i, 0, 1] - points[i, 1, 1]
+        for k in range(points.shape[1]):
+            x, y = points[i, k]
+            share = rear[i] / max(np.sqrt(bx * bx + by * by), 1e-12)
+            out[i, k, 0], out[i, k, 1] = x + bx * share, y + by * share
+            if k + 1 < points.shape[1]:
+                bx, by = out[i, k, 0] - points[i, k + 1, 0], out[i, k, 1] - points[i, k + 1, 1]
+    return out
 
 
 def lines_of(points: Tensor, length: Tensor, signals: Signals, map: Map) -> Lines:

@@ -17,7 +17,7 @@ from drivesim.types import DT, WALKERS, Agents, Body, Vehicle, is_kind
 
 from ..kernel.advance import ASTRAY
 from ..tables import Progress
-from .decide import axles, decide, there_or_zero
+from .decide import axles, decide, place, there_or_zero
 from .rules import odd_crossings
 from .tables import Tables
 
@@ -58,12 +58,11 @@ def step(tables: Tables, now: Now, actions: Tensor | None = None, driver: IDM | 
         raise InputError(f"actions of shape {tuple(actions.shape)}; {shape} is expected")
     given = ~actions[..., 0].isnan()
     decides = ~given & now.agents.valid & tables.drivers.active
-    command, progress = actions, now.progress
     if bool(decides.any()):
         command, progress = decide(tables, now, decides, driver or IDM())
         command = torch.where(given[..., None], actions, command)
-        # in a scene where nobody decides nobody looks
-        progress = Progress.where(decides.any(1, keepdim=True), progress, now.progress)
+    else:
+        command, progress = actions, place(tables, there_or_zero(now.agents), now.progress, now.step)[0]
     decided = now.agents.valid & ~command[..., 0].isnan()
 
     logged, logged_body = _logged(tables, now.step + 1)

@@ -73,6 +73,8 @@ def _held(tables: Tables, agents: Agents) -> Tensor:
     near = torch.where(drivers.lines.s.isfinite(), drivers.lines.s + 2.0, 0.0)
     now, soon = (distances(drivers.points, drivers.length, x, near) for x in (xy, xy + velocity))
     clear = (agents.size[..., 1] / 2 + 1.0)[..., None, None]
+    oneself = people[:, None] == torch.arange(on.shape[1], device=people.device)[:, None]
+    on = on & ~oneself[:, :, None]
     return (on & ((now < clear) | ((soon < now - 0.2) & (now < 8.0)))).any(-1)
 
 

@@ -15,7 +15,7 @@ from ..area import inside
 from ..boxes import touch
 from .bodies import follow, roll, vanish, walk
 from .compiled import compiled
-from .decide import decide
+from .decide import decide, place
 from .routes import device, length
 
 ASTRAY = 0.1
@@ -132,6 +132,8 @@ def advance_scene(
             command, max_braking, exponent,
         )  # fmt: skip
     else:
+        expected = log[scene.log + min(step, scene.steps - 1)]
+        place(now, stood, agents, points, lines, expected, cos, sin, reach, scene.dt)
         command[:] = np.nan
     for i in range(n):
         if not np.isnan(actions[i, 0]):

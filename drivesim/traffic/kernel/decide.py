@@ -79,7 +79,7 @@ def yield_to_walkers(i, now, agents, points, lines, walks, rings, on, gap, speed
         stops = speed * speed / (2 * max_braking) < max(distance, 0.0) + 0.5
         if not (ahead > -0.5 and ahead < 60.0 and stops) or distance >= gap:
             continue
-        if people_on(walks[line.ref], rings, now, agents, on) and held_by(agent, line.s, me.width, points, now, on):
+        if people_on(walks[line.ref], rings, now, agents, on) and held_by(i, agent, line.s, me.width, points, now, on):
             gap = max(distance, 0.1)
     return gap
 

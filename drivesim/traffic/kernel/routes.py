@@ -62,7 +62,7 @@ def locate(points, agent, x, y, near):
     if not np.isnan(near):
         middle = min(near, SPACING * last)
         first = max(int(np.ceil((middle - STRAY) / SPACING)), 0)
-        end = min(int(np.floor((middle + STRAY) / SPACING)), last)
+        end = min(max(int(np.floor((middle + STRAY) / SPACING)), 0), last)
     best, closest, place = first, np.inf, 0.0
     begin = first
     if not np.isnan(near):

@@ -82,10 +82,10 @@ def people_on(walk, rings, now, agents, on):
 
 
 @device
-def held_by(agent, entry, width, points, now, on):
-    """Whether one of the people `on` (A,) a crosswalk is, or walks, into the way behind its `entry`."""
+def held_by(me, agent, entry, width, points, now, on):
+    """Whether one of the people `on` (A,) a crosswalk, not number `me`, is, or walks, into the way behind its `entry`."""
     for i in range(len(on)):
-        if not on[i]:
+        if not on[i] or i == me:
             continue
         _, lateral = locate(points, agent, now[i].x, now[i].y, entry + 2.0)
         beside = abs(lateral)
