@@ -1,4 +1,4 @@
-"""Where routes meet, and who goes first there."""
+"""Where routes meet. Who goes first there is decided in `traffic.kernel.conflicts`."""
 
 from __future__ import annotations
 
@@ -101,56 +101,3 @@ def _shared(a, b, reach):
     if inside:
         out.append(np.array([i0, last, j0, j1, angle]))
     return out
-
-
-class Traffic(Struct):
-    """What decides who goes first, of all agents (A,)."""
-
-    s: Tensor = tensor()  # arc length of the middle on the own route [m]
-    half: Tensor = tensor()  # of the body's length [m]
-    speed: Tensor = tensor()  # [m/s]
-    desired: Tensor = tensor()  # [m/s]
-    free: Tensor = tensor()  # way to what already stops it, from the bumper [m]
-    minor: Tensor = tensor()  # bool: it has a stop or yield sign at the next junction
-    deaf: Tensor = tensor()  # bool: it will not give way, whatever comes
-    there: Tensor = tensor()  # bool: on its route
-
-
-def give_way(zones: Zones, t: Traffic, acceleration: float, braking: float) -> tuple[Tensor, Tensor, Tensor]:
-    """For which zones someone gives way: their index (K,), the gap (K,) [m] to keep and the speed (K,) behind it."""
-    me, other = t[zones.me], t[zones.other]
-    d, out = zones.begin - me.s - me.half, zones.end - me.s + me.half
-    od, oout = zones.other_begin - other.s - other.half, zones.other_end - other.s + other.half
-    coming = me.there & other.there & (d > -0.5) & (d < FAR) & (oout > 0) & (od < FAR)
-    within = od <= 0
-    arrive, leave = _when(d, me, acceleration), _when(out, me, acceleration)
-    their, their_leave = _when(od, other, acceleration), _when(oout, other, acceleration)
-    # who will be stopped before the zone by something else does not come
-    coming &= within | (other.free > od + 0.5) & ~(other.deaf & (other.speed < 0.3))
-    meet = (arrive < their_leave + MARGIN) & (their < leave + MARGIN)
-    first = (arrive < their) | (arrive == their) & (zones.me < zones.other)
-    first = torch.where(me.minor != other.minor, other.minor, first)
-    cannot = me.speed.square() / (2 * braking) > d + 0.5
-    they_cannot = other.speed.square() / (2 * braking) > od + 0.5
-    first = torch.where(cannot != they_cannot, cannot, first)
-    first = first & ~other.deaf & ~within
-    yields = coming & meet & ~first
-    behind = torch.where(within, -zones.other_begin + other.s - other.half, -od - 2 * other.half)
-    virtual = zones.merges & ~(cannot & ~within)
-    gap = torch.where(virtual, (d + behind).clamp_min(0.1), d.clamp_min(0.1))
-    # who merges may roll up to the merge but no further while the other is abreast
-    gap = torch.where(virtual & ~within, torch.maximum(gap, d.clamp_min(0.1)), gap)
-    who = torch.nonzero(yields)[:, 0]
-    return who, gap[who], torch.where(virtual, other.speed, 0.0)[who]
-
-
-def _when(distance: Tensor, t: Traffic, acceleration: float) -> Tensor:
-    """Seconds (Z,) until a body has gone `distance`, at its speed and then accelerating to the desired one."""
-    distance = distance.clamp_min(0)
-    a = torch.where(t.deaf, 0.0, acceleration)
-    top = torch.maximum(t.desired, t.speed)
-    reach = (top.square() - t.speed.square()) / (2 * a).clamp_min(1e-3)
-    during = (-t.speed + (t.speed.square() + 2 * a * distance).sqrt()) / a.clamp_min(1e-3)
-    after = (top - t.speed) / a.clamp_min(1e-3) + (distance - reach) / top.clamp_min(0.1)
-    steady = distance / t.speed.clamp_min(0.1)
-    return torch.where(t.deaf, steady, torch.where(distance < reach, during, after))

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from drivesim.geometry import along_polyline, arc_length, heading, rotate, wrap_angle
 from drivesim.roadmap import RoadMap
-from drivesim.struct import Struct, tensor
 from drivesim.types import WALKERS, Agents, Lanes, Light, Signals, is_kind
 
 SPACING = 1.0
@@ -44,17 +43,6 @@ class IDM:
         free = (speed / desired.clamp_min(0.1)) ** self.exponent
         value = self.acceleration * (1 - free - (wanted / gap.clamp_min(0.1)) ** 2)
         return value.clamp(-self.max_braking, self.acceleration)
-
-
-class Routes(Struct):
-    """Lines to follow, one per agent, as points every SPACING metres; shorter ones are padded with their last point."""
-
-    points: Tensor = tensor(event=2)  # (A, P, 2) world
-    length: Tensor = tensor()  # (A,) [m]
-    limit: Tensor = tensor(event=1)  # (A, P) speed that lane and curvature allow [m/s]
-    stop: Tensor = tensor(event=1)  # (A, S) arc length of the stop line of each signal; inf where not on the route
-    headway: Tensor = tensor()  # (A,) [s]
-    active: Tensor = tensor()  # (A,) bool: has a route
 
 
 def uniform(line: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def _limit(drivers: Drivers, i: int, row: Tensor, count: int, scenario: Scenario
     """Speed (P,) that lanes and bends allow along the way `row` (P, 2) of `count` points, which is padded."""
     rows, style = torch.zeros_like(drivers.points), drivers.style[i : i + 1]
     rows[i] = row
-    usual = cruise(scenario, rows)[i : i + 1] * style.pace[:, None]
+    usual = cruise(scenario, rows, drivers.style.pace)[i : i + 1]
     limit = speed_limits(row[None], usual, style.lateral, style.braking)[0]
     return limit[torch.arange(len(row)).clamp_max(count - 1)]
 

@@ -33,7 +33,7 @@ def decide(tables: Tables, now: Now, decides: Tensor, driver: IDM) -> tuple[Tens
     """Acceleration and steering (B, A, 2) of those who decide (B, A), NaN for the others, and what drivers remember.
 
     Whoever does not decide keeps its way and speed, and the others give way to it. Who comes to the end of its road
-    after the end of its log no longer decides either. See dynamics.drivers for the rules; of `driver` only
+    after the end of its log no longer decides either. See docs/dynamics.md for the rules; of `driver` only
     `max_braking` and `exponent` count, the manners are each one's own.
     """
     drivers, agents = tables.drivers, there_or_zero(now.agents)

@@ -91,11 +91,18 @@ def decide(
 ):  # fmt: skip
     """Fill command (A, 2) of acceleration and steering for those who decide (A,) bool; NaN for the others.
 
-    Writes down into now (A,) and stood (A, M) what drivers remember. See dynamics.drivers for the rules.
+    Writes down into now (A,) and stood (A, M) what drivers remember. See docs/dynamics.md for the rules.
     """
     n = len(now)
     off, speed, desired, half = np.empty(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    here, free, gap, stop, pace, style = np.zeros(n), np.full(n, np.inf), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    here, free, gap, stop, pace, style = (
+        np.zeros(n),
+        np.full(n, np.inf),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+    )
     there, minor, deaf, on = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.ones(n, np.bool_), np.zeros(n, np.bool_)
     place(now, stood, agents, points, lines, log[scene.log + min(step, scene.steps - 1)], cos, sin, off, scene.dt)
     lights = signals[:0]

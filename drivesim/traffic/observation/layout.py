@@ -48,8 +48,8 @@ class Table:
 
 def _columns(text: str) -> tuple[Column, ...]:
     """From `name:unit:most, ...`; a bare name is a mask or a share."""
-    split = [(word.strip().split(":") + ["", "1"])[:3] if ":" not in word else word.strip().split(":")
-             for word in text.split(",")]  # fmt: skip
+    words = [word.strip() for word in text.split(",")]
+    split = [word.split(":") if ":" in word else (word, "", 1) for word in words]
     return tuple(Column(name, unit, float(most)) for name, unit, most in split)
 
 
