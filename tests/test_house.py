@@ -21,7 +21,7 @@ ORDER = [
     {"loading", "rigs", "memory", "recordings"},
     {"lidar"},
     {"protocols"},
-    {"generation", "dynamics", "control"},
+    {"generation", "dynamics", "control", "traffic"},
     {"simulator"},
     {"windows", "tags", "remote", "rollout_file", "scenario_file", "sensor_file"},
     {"export"},
@@ -30,14 +30,14 @@ ORDER = [
     {"sweep", "report"},
     {"catalog"},
     {"check", "work"},
-    {"config", "manual", "doctor"},
+    {"config", "manual", "doctor", "gym"},
     {"run"},
     {"commands"},
     {"cli"},
 ]
 """Rooms from the ground up; a room imports rooms of lower floors, and of its own floor only where INSIDE says so."""
 
-INSIDE = {("control", "dynamics")}
+INSIDE = {("control", "dynamics"), ("traffic", "dynamics"), ("dynamics", "traffic")}
 
 ONLY_IN = {
     "ray": {"drivesim/sweep.py"},
@@ -50,6 +50,7 @@ ONLY_IN = {
     "scenariogeneration": {"drivesim/export"},
     "google": {"scenarios/waymo"},
     "sqlite3": {"drivesim/files.py"},
+    "gymnasium": {"drivesim/gym"},
 }
 
 
