@@ -45,6 +45,7 @@ LINE = np.dtype([("s", F), ("kind", I), ("ref", I)])
 ZONE = np.dtype(
     [("other", I), ("begin", F), ("end", F), ("other_begin", F), ("other_end", F), ("merges", BOOL)], align=True
 )
+"""Where an agent's route meets another's; an agent's zones lie in the order of `begin`."""
 
 LOGGED = np.dtype(
     [(n, np.float32) for n in ("x", "y", "yaw", "vx", "vy", "steering", "acceleration", "length", "width", "along")]
@@ -164,7 +165,8 @@ class _Scene:
         self.points = np.ascontiguousarray(flat).view(POINT)[:, 0]
         self.lines = np.zeros(int(lines.sum()), LINE)
         _fill(self.lines, {name: getattr(drivers.lines, name)[there] for name in ("s", "kind", "ref")})
-        order = torch.sort(drivers.zones.me, stable=True).indices
+        nearest = torch.sort(drivers.zones.begin, stable=True).indices
+        order = nearest[torch.sort(drivers.zones.me[nearest], stable=True).indices]
         self.zones = np.zeros(len(order), ZONE)
         names = ("other", "begin", "end", "other_begin", "other_end", "merges")
         _fill(self.zones, {name: getattr(drivers.zones, name)[order] for name in names})

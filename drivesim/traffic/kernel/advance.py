@@ -16,7 +16,7 @@ from ..boxes import touch
 from .bodies import follow, roll, vanish, walk
 from .compiled import compiled
 from .decide import decide, place
-from .routes import device, length
+from .routes import allocates, device, length
 
 ASTRAY = 0.1
 """From its logged place, beyond which a body has left its log [m]; as in dynamics.step."""
@@ -110,7 +110,7 @@ def check(now, scene, agents, areas, starts, items, parity, segments, cos, sin, 
             now[i].off_road = not on
 
 
-@device
+@allocates
 def advance_scene(
     now, stood, step, actions, scene, agents, points, lines, zones, log, signals, walks, rings,
     areas, starts, items, parity, segments, max_braking, exponent,
@@ -171,7 +171,8 @@ def step_scenes(parallel: bool) -> Callable:
 
 def _commands(sources: str) -> Callable:
     def commands(
-        now, stood, decides, step, scene, agents, points, lines, zones, log, signals, walks, rings, max_braking, exponent
+        now, stood, decides, step, scene, agents, points, lines, zones, log, signals, walks, rings, max_braking,
+        exponent,
     ):  # fmt: skip
         """What drivers of one scene do: acceleration and steering (A, 2); writes into now (A,) and stood (A, M)."""
         assert sources

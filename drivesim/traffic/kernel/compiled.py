@@ -24,5 +24,8 @@ def sources() -> str:
 
 
 def compiled(entry: Callable[[str], Callable], parallel: bool = False) -> Callable:
-    """The function that `entry` makes, which must name its argument, compiled."""
-    return numba.njit(cache=True, parallel=parallel, error_model="numpy")(entry(sources()))
+    """The function that `entry` makes, which must name its argument, compiled.
+
+    `parallel` is not part of numba's key either: without it here the one form would be loaded for the other.
+    """
+    return numba.njit(cache=True, parallel=parallel, error_model="numpy")(entry(f"{sources()} {parallel}"))

@@ -10,6 +10,19 @@ from .routes import device
 
 
 @device
+def first_ahead(zones, agent, front):
+    """Index of the first of the agent's zones that its bumper has not entered by half a metre; bisection."""
+    low, high = agent.zone, agent.zone + agent.zones
+    while low < high:
+        middle = (low + high) // 2
+        if zones[middle].begin - front > -0.5:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@device
 def when(distance, speed, desired, acceleration, deaf):
     """Seconds until a body has gone `distance`, at its speed and then accelerating to the desired one."""
     distance = max(distance, 0.0)
@@ -32,7 +45,7 @@ def give_way(i, zone, s, half, speed, desired, free, minor, deaf, there, acceler
     j = zone.other
     d, od = zone.begin - s[i] - half[i], zone.other_begin - s[j] - half[j]
     oout = zone.other_end - s[j] + half[j]
-    if not (there[i] and there[j] and d > -0.5 and d < FAR and oout > 0 and od < FAR):
+    if not (there[i] and there[j] and oout > 0 and od < FAR):
         return np.nan, 0.0
     out = zone.end - s[i] + half[i]
     within = od <= 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from drivesim.dynamics.bicycle import REAR_AXLE_PER_LENGTH, WHEELBASE_PER_LENGTH
+from drivesim.dynamics.conflicts import FAR
 from drivesim.dynamics.following import SPACING
 
-from .conflicts import give_way
+from .conflicts import first_ahead, give_way
 from .leaders import boxes_seen, leader_of
-from .routes import axle_at, device, locate
+from .routes import allocates, axle_at, device, locate
 from .rules import CROSSWALK, held_by, is_minor, line_gap, people_on, stand
 
 ON_ROUTE = 3.0
@@ -84,7 +85,7 @@ def yield_to_walkers(i, now, agents, points, lines, walks, rings, on, gap, speed
     return gap
 
 
-@device
+@allocates
 def decide(
     now, stood, decides, step, scene, agents, points, lines, zones, log, signals, walks, rings, cos, sin, command,
     max_braking, exponent,
@@ -108,8 +109,9 @@ def decide(
     lights = signals[:0]
     if step < scene.signal_steps:
         lights = signals[scene.signal + step * scene.signals : scene.signal + (step + 1) * scene.signals]
-    boxes, owner, candidates = np.empty((5 * n, 9)), np.empty(5 * n, np.int64), np.empty(5 * n, np.int64)
-    seen = boxes_seen(now, agents, cos, sin, boxes, owner)
+    boxes, owner, candidates = np.empty((9, 5 * n)), np.empty(5 * n, np.int64), np.empty(5 * n, np.int64)
+    boxes = boxes[:, : boxes_seen(now, agents, cos, sin, boxes, owner)]
+    near = np.empty(boxes.shape[1], np.bool_)
     walks = walks[scene.walk : scene.walk + scene.walks]
     for i in range(n):
         me, agent = now[i], agents[i]
@@ -125,7 +127,7 @@ def decide(
             continue
         deaf[i] = False
         desired[i] = points[agent.route + min(max(int(here[i] / SPACING), 0), agent.points - 1)].limit
-        gap[i], pace[i] = leader_of(i, here[i], off[i], now, agents, cos, sin, points, boxes, owner, seen, candidates)
+        gap[i], pace[i] = leader_of(i, here[i], off[i], now, agents, cos, sin, points, boxes, owner, near, candidates)
         if not me.settled:
             left = max((gap[i] - agent.gap) / max(speed[i], 0.1), SHORTEST)
             now[i].headway = min(me.headway, left)
@@ -148,7 +150,9 @@ def decide(
         # a line is reached to within half a metre; a leader is kept at the standstill gap
         line = idm(agent, speed[i], desired[i], stop[i] + agent.gap - 0.5, 0.0, 0.5 * headway, max_braking, exponent)
         least = min(least, line)
-        for z in range(agent.zone, agent.zone + agent.zones):
+        for z in range(first_ahead(zones, agent, here[i] + half[i]), agent.zone + agent.zones):
+            if zones[z].begin - here[i] - half[i] >= FAR:
+                break
             room, at = give_way(
                 i, zones[z], here, half, speed, desired, free, minor, deaf, there, style, max_braking
             )  # fmt: skip

@@ -6,21 +6,26 @@ import numpy as np
 
 from drivesim.dynamics.following import SPACING
 
-from .routes import device, length, point_at, segment
+from .routes import device, length, segment
 
 HORIZON = 60.0
 """Looked ahead for a leader [m]."""
+
+DISCS = int(HORIZON / SPACING)
+
+BETWEEN = 3.01
+"""From a disc between two that are four apart to the nearer of them [m], at most: they follow each other by a metre."""
 
 X, Y, COS, SIN, HALF_LENGTH, HALF_WIDTH, RADIUS, VX, VY = range(9)
 """Columns of boxes that drivers look at."""
 
 
 @device
-def put(box, x, y, agent_now, cos, sin):
-    box[X], box[Y], box[COS], box[SIN] = x, y, cos, sin
-    box[HALF_LENGTH], box[HALF_WIDTH] = agent_now.length / 2, agent_now.width / 2
-    box[RADIUS] = length(box[HALF_LENGTH], box[HALF_WIDTH])
-    box[VX], box[VY] = agent_now.vx, agent_now.vy
+def put(boxes, j, x, y, agent_now, cos, sin):
+    boxes[X, j], boxes[Y, j], boxes[COS, j], boxes[SIN, j] = x, y, cos, sin
+    boxes[HALF_LENGTH, j], boxes[HALF_WIDTH, j] = agent_now.length / 2, agent_now.width / 2
+    boxes[RADIUS, j] = length(boxes[HALF_LENGTH, j], boxes[HALF_WIDTH, j])
+    boxes[VX, j], boxes[VY, j] = agent_now.vx, agent_now.vy
 
 
 @device
@@ -30,7 +35,7 @@ def boxes_seen(now, agents, cos, sin, boxes, owner):
     count = 0
     for i in range(len(now)):
         if now[i].valid:
-            put(boxes[count], now[i].x, now[i].y, now[i], cos[i], sin[i])
+            put(boxes, count, now[i].x, now[i].y, now[i], cos[i], sin[i])
             owner[count] = i
             count += 1
     for i in range(len(now)):
@@ -43,78 +48,127 @@ def boxes_seen(now, agents, cos, sin, boxes, owner):
         elif agents[i].points == 0 and length(me.vx, me.vy) > 0.5:
             later = 1
         for t in range(1, later + 1):
-            put(boxes[count], me.x + t * me.vx, me.y + t * me.vy, me, cos[i], sin[i])
+            put(boxes, count, me.x + t * me.vx, me.y + t * me.vy, me, cos[i], sin[i])
             owner[count] = -1
             count += 1
     return count
 
 
 @device
-def distance_to_box(x, y, box):
-    dx, dy = x - box[X], y - box[Y]
-    ox = max(abs(box[COS] * dx + box[SIN] * dy) - box[HALF_LENGTH], 0.0)
-    oy = max(abs(box[COS] * dy - box[SIN] * dx) - box[HALF_WIDTH], 0.0)
+def distance_to_box(x, y, boxes, j):
+    dx, dy = x - boxes[X, j], y - boxes[Y, j]
+    ox = max(abs(boxes[COS, j] * dx + boxes[SIN, j] * dy) - boxes[HALF_LENGTH, j], 0.0)
+    oy = max(abs(boxes[COS, j] * dy - boxes[SIN, j] * dx) - boxes[HALF_WIDTH, j], 0.0)
     return length(ox, oy)
 
 
 @device
-def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, count, candidates):
+def disc_at(points, agent, base, share, k):
+    """Middle (x, y) of disc k; the first is `share` of a segment after route point `base`."""
+    m = min(max(base + k, 0), max(agent.points - 2, 0))
+    t = share + (base + k - m)
+    a, b = points[agent.route + m], points[agent.route + m + 1]
+    ax, ay = np.float64(a.x), np.float64(a.y)
+    return ax + (b.x - ax) * t, ay + (b.y - ay) * t
+
+
+@device
+def swing(me, cos, sin, points, agent, base, share):
+    """How far the discs go to the right, to the left and ahead, seen from the follower; every fourth is looked at."""
+    right, left, ahead = np.inf, -np.inf, -np.inf
+    for k in range(0, DISCS, 4):
+        x, y = disc_at(points, agent, base, share, k)
+        dx, dy = x - me.x, y - me.y
+        beside = dy * cos - dx * sin
+        right, left, ahead = min(right, beside), max(left, beside), max(ahead, dx * cos + dy * sin)
+    return right - BETWEEN, left + BETWEEN, ahead + BETWEEN
+
+
+@device
+def in_corridor(me, cos, sin, radius, most, right, left, ahead, boxes, near):
+    """Mark near (N,) those boxes (9, N) that are ahead and that discs of `radius` may reach: one pass without branches,
+    which the compiler makes a vector loop."""
+    xs, ys, radii = boxes[X], boxes[Y], boxes[RADIUS]
+    x, y, far = me.x, me.y, DISCS + most + radius
+    for j in range(len(near)):
+        dx, dy, r = xs[j] - x, ys[j] - y, radii[j]
+        along, beside, room, limit = dx * cos + dy * sin, dy * cos - dx * sin, r + radius, far + r
+        near[j] = (
+            (along > 0)
+            & (dx * dx + dy * dy <= limit * limit)
+            & (beside >= right - room)
+            & (beside <= left + room)
+            & (along <= ahead + room)
+        )
+
+
+@device
+def listed(i, me, cos, sin, boxes, owner, near, candidates):
+    """Fill candidates (N,) with the boxes `near` (N,) that are not agent i's own; who is straight ahead comes first,
+    because most others are further away than it. Returns how many."""
+    count, soonest, straight = 0, np.inf, 0
+    for j in range(len(near)):
+        if not near[j] or owner[j] == i:
+            continue
+        dx, dy = boxes[X, j] - me.x, boxes[Y, j] - me.y
+        along = dx * cos + dy * sin
+        candidates[count] = j
+        if along < soonest and abs(dy * cos - dx * sin) < 2.0:
+            soonest, straight = along, count
+        count += 1
+    if count:
+        candidates[0], candidates[straight] = candidates[straight], candidates[0]
+    return count
+
+
+@device
+def first_touch(j, k, last, radius, points, agent, base, share, boxes):
+    """First disc from k to `last` that touches box j, and by how much it is in it (negative); DISCS if none does."""
+    reach = boxes[RADIUS, j] + radius
+    while k <= last and k < DISCS:
+        x, y = disc_at(points, agent, base, share, k)
+        dx, dy = x - boxes[X, j], y - boxes[Y, j]
+        free = np.sqrt(dx * dx + dy * dy) - reach
+        if free <= 0:
+            free = distance_to_box(x, y, boxes, j) - radius
+            if free <= 0:
+                return k, free
+        k += int(free / SPACING - 1e-6) + 1  # each disc is at most a metre nearer than the one before
+    return DISCS, np.inf
+
+
+@device
+def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, near, candidates):
     """Free way before whoever is ahead on the route of agent i, inf if nobody, and that one's speed along it.
 
     A disc as wide as the follower (and 0.1 m to each side) goes along the route from its front in steps of a metre.
-    s is the follower's arc length, `off` its distance beside the route; candidates (5 A,) is scratch.
+    s is the follower's arc length, `off` its distance beside the route; near, candidates (N,) are scratch for N boxes.
     """
-    me, agent = now[i], agents[i]
+    me, agent, c, sn = now[i], agents[i], cos[i], sin[i]
     radius = me.width / 2 + 0.1
     begin = s + me.length / 2 - radius
-    discs, last, base = int(HORIZON / SPACING), max(agent.points - 2, 0), int(np.floor(begin / SPACING))
+    base = int(np.floor(begin / SPACING))
     share = begin / SPACING - base
-    first, nearest, leader = discs, np.inf, -1
     most = me.length / 2 + off + 0.01  # the first disc is no further from the follower, the next ones a metre each
-    ahead, soonest, straight = 0, np.inf, 0
-    for j in range(count):
-        box = boxes[j]
-        dx, dy = box[X] - me.x, box[Y] - me.y
-        along, limit = dx * cos[i] + dy * sin[i], discs + most + box[RADIUS] + radius
-        if owner[j] == i or not along > 0 or dx * dx + dy * dy > limit * limit:
-            continue
-        candidates[ahead] = j
-        if along < soonest and abs(dy * cos[i] - dx * sin[i]) < 2.0:
-            soonest, straight = along, ahead
-        ahead += 1
-    for n in range(ahead):
-        # who is straight ahead goes first: most others are further away than it
-        j = candidates[straight if n == 0 else 0 if n == straight else n]
-        box = boxes[j]
-        dx, dy = box[X] - me.x, box[Y] - me.y
-        reach = box[RADIUS] + radius
+    right, left, ahead = swing(me, c, sn, points, agent, base, share)
+    in_corridor(me, c, sn, radius, most, right, left, ahead, boxes, near)
+    first, nearest, leader = DISCS, np.inf, -1
+    for n in range(listed(i, me, c, sn, boxes, owner, near, candidates)):
+        j = candidates[n]
+        dx, dy = boxes[X, j] - me.x, boxes[Y, j] - me.y
         # discs that are nearer to the follower than the box is cannot touch it
-        k = max(int(np.sqrt(dx * dx + dy * dy) - reach - most), 0)
-        while k <= first and k < discs:
-            m = min(max(base + k, 0), last)
-            t = share + (base + k - m)
-            a, b = points[agent.route + m], points[agent.route + m + 1]
-            ax, ay = np.float64(a.x), np.float64(a.y)
-            dx, dy = ax + (b.x - ax) * t - box[X], ay + (b.y - ay) * t - box[Y]
-            free = np.sqrt(dx * dx + dy * dy) - reach
-            if free <= 0:
-                ox = max(abs(box[COS] * dx + box[SIN] * dy) - box[HALF_LENGTH], 0.0)
-                oy = max(abs(box[COS] * dy - box[SIN] * dx) - box[HALF_WIDTH], 0.0)
-                free = np.sqrt(ox * ox + oy * oy) - radius
-                if free <= 0:
-                    if k < first or free < nearest or free == nearest and j < leader:
-                        first, nearest, leader = k, free, j
-                    break
-            k += int(free / SPACING - 1e-6) + 1  # each disc is at most a metre nearer than the one before
+        k = max(int(np.sqrt(dx * dx + dy * dy) - boxes[RADIUS, j] - radius - most), 0)
+        k, free = first_touch(j, k, first, radius, points, agent, base, share, boxes)
+        if k < first or k == first < DISCS and (free < nearest or free == nearest and j < leader):
+            first, nearest, leader = k, free, j
     if leader < 0:
         return np.inf, 0.0
-    at, box = begin + first * SPACING, boxes[leader]
     back = 0.0
     if first > 0:
-        x, y = point_at(points, agent, at - SPACING)
-        outside = min(max(distance_to_box(x, y, box) - radius, 0.0), 1e3)
+        x, y = disc_at(points, agent, base, share, first - 1)
+        outside = min(max(distance_to_box(x, y, boxes, leader) - radius, 0.0), 1e3)
         back = SPACING * -nearest / max(-nearest + outside, 1e-6)
-    k = segment(agent, at)
+    k = segment(agent, begin + first * SPACING)
     dx, dy = np.float64(points[k + 1].x) - points[k].x, np.float64(points[k + 1].y) - points[k].y
     way = max(length(dx, dy), 1e-12)
-    return first * SPACING - back, max((box[VX] * dx + box[VY] * dy) / way, 0.0)
+    return first * SPACING - back, max((boxes[VX, leader] * dx + boxes[VY, leader] * dy) / way, 0.0)

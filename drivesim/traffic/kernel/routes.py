@@ -7,8 +7,12 @@ import numpy as np
 
 from drivesim.dynamics.following import SPACING, STRAY
 
-device = numba.njit(inline="never", error_model="numpy")
-"""Functions of the kernel. Only its entries are cached on disk, see `compiled.py`."""
+device = numba.njit(inline="never", error_model="numpy", _nrt=False)
+"""Functions of the kernel that allocate nothing: `_nrt=False` spares the counting of references to every array that
+they are given. Only the kernel's entries are cached on disk, see `compiled.py`."""
+
+allocates = numba.njit(inline="never", error_model="numpy")
+"""The others, that make scratch arrays."""
 
 
 @device

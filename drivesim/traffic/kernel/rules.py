@@ -83,7 +83,7 @@ def people_on(walk, rings, now, agents, on):
 
 @device
 def held_by(me, agent, entry, width, points, now, on):
-    """Whether one of the people `on` (A,) a crosswalk, not number `me`, is, or walks, into the way behind its `entry`."""
+    """Whether one of the people `on` (A,) a crosswalk but `me` is in the way behind its `entry`, or walks there."""
     for i in range(len(on)):
         if not on[i] or i == me:
             continue
