@@ -24,12 +24,12 @@ import torch
 
 from drivesim import traffic
 from drivesim.config import source
-from drivesim.dynamics.routes import drives
 from drivesim.geometry import along_polyline, arc_length, box_corners, boxes_overlap, heading
 from drivesim.roadmap import RoadMap
 from drivesim.traffic import dense
 from drivesim.traffic.area import areas_of
 from drivesim.traffic.boxes import overlaps
+from drivesim.traffic.routes import drives
 from drivesim.types import VEHICLES, Agents, Map, Scenario, is_kind
 
 WORLDS = 4

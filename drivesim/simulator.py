@@ -10,11 +10,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from .behavior.replay import Replay
 from .control.lqr import LQR
 from .control.trajectory import anchor
 from .dynamics.attitude import Attitude
 from .dynamics.logged import logged_bodies
-from .dynamics.replay import Replay
 from .dynamics.step import collided, end_of_log, step
 from .errors import InputError, PlannerFailure
 from .geometry import rotate, to_frame

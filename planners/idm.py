@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.following import (
+from drivesim.geometry import to_frame, wrap_angle
+from drivesim.roadmap import RoadMap
+from drivesim.traffic.following import (
     IDM as Driver,
 )
-from drivesim.dynamics.following import (
+from drivesim.traffic.following import (
     SPACING,
     STRAY,
     at,
@@ -25,8 +27,6 @@ from drivesim.dynamics.following import (
     uniform,
     with_steps_of_walkers,
 )
-from drivesim.geometry import to_frame, wrap_angle
-from drivesim.roadmap import RoadMap
 from drivesim.types import Briefing, Observation, Plan, Privileged
 
 BRAKES = 10.0

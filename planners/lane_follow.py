@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from drivesim.dynamics.following import ease
 from drivesim.generation.camera import project
 from drivesim.geometry import apply, invert
+from drivesim.traffic.following import ease
 from drivesim.types import Briefing, Camera, Observation, Plan
 
 NEAR, FAR, SIDE = 5.0, 30.0, 7.0  # what is looked at of the ground, ego frame [m]

@@ -7,17 +7,17 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from drivesim.behavior.idm import IDMTraffic
+from drivesim.behavior.mixed import Mixed
+from drivesim.behavior.switching import Why, events
+from drivesim.behavior.walkers import Walkers
 from drivesim.config import part
 from drivesim.dynamics.contacts import contacts_at_start, overlaps
-from drivesim.dynamics.following import IDM
-from drivesim.dynamics.idm import IDMTraffic
 from drivesim.dynamics.limits import limits_of
-from drivesim.dynamics.mixed import Mixed
-from drivesim.dynamics.routes import onward
-from drivesim.dynamics.switching import Why, events
-from drivesim.dynamics.walkers import Walkers
 from drivesim.loading import make_lanes
 from drivesim.simulator import simulate
+from drivesim.traffic.following import IDM
+from drivesim.traffic.routes import onward
 from drivesim.types import Ground, Kind, Light, Map, Plan, Polylines, Signals, StopKind, Stops
 from planners.constant_velocity import ConstantVelocity
 from planners.expert import Expert

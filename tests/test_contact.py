@@ -8,11 +8,11 @@ import torch
 
 import drivesim
 from drivesim import rollout_file
+from drivesim.behavior.idm import IDMTraffic
 from drivesim.config import part, source
 from drivesim.control.perfect import Perfect
 from drivesim.dynamics.contact import spin_of
 from drivesim.dynamics.contacts import overlaps
-from drivesim.dynamics.idm import IDMTraffic
 from drivesim.dynamics.impact import Bodies, depth_of
 from drivesim.errors import InputError
 from drivesim.simulator import simulate

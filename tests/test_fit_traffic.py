@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from drivesim.cli import main
-from drivesim.dynamics.following import IDM
-from drivesim.dynamics.population import Class, Population, Source
 from drivesim.errors import InputError
 from drivesim.export import own
 from drivesim.report.histograms import draw
+from drivesim.traffic.following import IDM
+from drivesim.traffic.population import Class, Population, Source
 from drivesim.types import Kind
 
 from .roots import ROOTS, small_root
@@ -25,7 +25,7 @@ STEPS = 150
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory):
     """Two scenes, each with twelve lanes of a leader and two IDM drivers of headway 1.0 s and gap 2.5 m behind it."""
-    from drivesim.dynamics.calibration import simulate
+    from drivesim.traffic.fitting.calibration import simulate
 
     folder, rng = tmp_path_factory.mktemp("crowd"), np.random.default_rng(3)
     for k in range(2):

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from drivesim.dynamics.following import (
+from drivesim.behavior.idm import IDMTraffic
+from drivesim.simulator import simulate
+from drivesim.traffic.following import (
     IDM,
     at,
     locate,
@@ -15,8 +17,6 @@ from drivesim.dynamics.following import (
     uniform,
     with_steps_of_walkers,
 )
-from drivesim.dynamics.idm import IDMTraffic
-from drivesim.simulator import simulate
 from drivesim.types import Kind, Light, Signals
 from planners.constant_velocity import ConstantVelocity
 

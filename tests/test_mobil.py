@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from drivesim.behavior.idm import IDMTraffic
+from drivesim.behavior.lane_choice import Why, incentive
+from drivesim.behavior.lane_gaps import NOBODY, Around, Gaps, gaps_in, project
+from drivesim.behavior.lane_graph import HORIZON, LaneGraph
+from drivesim.behavior.mixed import Mixed
+from drivesim.behavior.mobil import MOBIL, events
 from drivesim.config import source
 from drivesim.dynamics.contacts import overlaps
-from drivesim.dynamics.idm import IDMTraffic
-from drivesim.dynamics.lane_choice import Why, incentive
-from drivesim.dynamics.lane_gaps import NOBODY, Around, Gaps, gaps_in, project
-from drivesim.dynamics.lane_graph import HORIZON, LaneGraph
-from drivesim.dynamics.mixed import Mixed
-from drivesim.dynamics.mobil import MOBIL, events
 from drivesim.loading import make_lanes
 from drivesim.simulator import simulate, start_state
 from drivesim.types import Ground, Kind, Light, Map, Polylines, Signals

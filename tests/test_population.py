@@ -10,13 +10,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivesim.dynamics.calibration import FITTED, calibrate, drive_of, simulate
-from drivesim.dynamics.distributions import Distribution, correlation, distance, likely
-from drivesim.dynamics.episodes import Episode, bend, braking, episodes, free_speed, observe, standstill_gap
-from drivesim.dynamics.following import IDM
-from drivesim.dynamics.population import CLASSES, PARAMETERS, Class, Population, Source
-from drivesim.dynamics.repeats import Repeats
 from drivesim.errors import InputError
+from drivesim.traffic.fitting.calibration import FITTED, calibrate, drive_of, simulate
+from drivesim.traffic.fitting.distributions import Distribution, correlation, distance, likely
+from drivesim.traffic.fitting.episodes import Episode, bend, braking, episodes, free_speed, observe, standstill_gap
+from drivesim.traffic.fitting.repeats import Repeats
+from drivesim.traffic.following import IDM
+from drivesim.traffic.population import CLASSES, PARAMETERS, Class, Population, Source
 from drivesim.types import DT, Agents, Kind
 
 from .worlds import move, path, scenario, straight_road, track

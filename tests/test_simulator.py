@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from drivesim.behavior.idm import IDMTraffic
 from drivesim.control.perfect import Perfect
-from drivesim.dynamics.idm import IDMTraffic
 from drivesim.errors import InputError, PlannerFailure
 from drivesim.rigs import rig
 from drivesim.simulator import simulate, state_at

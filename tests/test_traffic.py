@@ -116,9 +116,12 @@ def test_a_step_leaves_its_batch_as_it_was(town):
 def small_world():
     steps = 81
     tracks = [
-        track((-40, 3.5), speed=9, steps=steps), track((0, 0), speed=5, steps=steps), track((-30, 0), speed=12, steps=steps),
-        track((30, 0.3), speed=0, steps=steps, kind=Kind.CONE), track((10, -6), yaw=1.57, speed=1.2, steps=steps, kind=Kind.PEDESTRIAN),
-    ]  # fmt: skip
+        track((-40, 3.5), speed=9, steps=steps),
+        track((0, 0), speed=5, steps=steps),
+        track((-30, 0), speed=12, steps=steps),
+        track((30, 0.3), speed=0, steps=steps, kind=Kind.CONE),
+        track((10, -6), yaw=1.57, speed=1.2, steps=steps, kind=Kind.PEDESTRIAN),
+    ]
     return scenario(*tracks, map=straight_road(lanes=2, length=400.0))
 
 

@@ -9,10 +9,10 @@ import torch
 
 import drivesim
 from drivesim import traffic
-from drivesim.dynamics.following import IDM
-from drivesim.dynamics.population import Population
 from drivesim.errors import InputError
 from drivesim.traffic import dense
+from drivesim.traffic.following import IDM
+from drivesim.traffic.population import Population
 from drivesim.types import Kind
 
 from .worlds import move, scenario, straight_road, track

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import drivesim
-from drivesim.dynamics.following import IDM
-from drivesim.dynamics.population import Population
 from drivesim.traffic import World, dense
+from drivesim.traffic.following import IDM
+from drivesim.traffic.population import Population
 from drivesim.types import Kind
 
 from .worlds import scenario, track

@@ -13,9 +13,9 @@ from ..errors import InputError, NotDrivable
 from .options import sources
 
 if TYPE_CHECKING:
-    from ..dynamics.calibration import Driver
-    from ..dynamics.population import Population, Source
-    from ..dynamics.repeats import Repeats
+    from ..traffic.fitting.calibration import Driver
+    from ..traffic.fitting.repeats import Repeats
+    from ..traffic.population import Population, Source
 
 
 def add(commands: Any) -> None:
@@ -44,7 +44,7 @@ def run(
     The licences of the logs are written into the file: some bind what is made from them. Exit code 0, 1 if a scene
     could not be read, 2 if nothing could be fitted.
     """
-    from ..dynamics.population import FEWEST, Population
+    from ..traffic.population import FEWEST, Population
 
     fewest = FEWEST if fewest is None else fewest
     if limit < 0 or fewest < 5:
@@ -87,8 +87,8 @@ def _drivers(
     sections: Sequence[tuple[str, str, Any]], limit: int
 ) -> tuple[dict[str, list[Driver]], list[Source], bool]:
     """What the tracks of every scene tell, by class; the sources that held any scene; whether one was unreadable."""
-    from ..dynamics.population import Source
-    from ..dynamics.repeats import Repeats
+    from ..traffic.fitting.repeats import Repeats
+    from ..traffic.population import Source
 
     repeats = Repeats()
     drivers: dict[str, list[Driver]] = defaultdict(list)
@@ -117,9 +117,9 @@ def _scenes(root: str, part: Any, limit: int, repeats: Repeats) -> Iterator[tupl
     """Per scene: its id; its licence, its drivers with their classes, and the number of those seen before; and why it
     could not be read ("" if it was). Scenes that cannot be driven are passed over."""
     from .. import parts
-    from ..dynamics.calibration import drive_of
-    from ..dynamics.episodes import observe
-    from ..dynamics.population import CLASSES
+    from ..traffic.fitting.calibration import drive_of
+    from ..traffic.fitting.episodes import observe
+    from ..traffic.population import CLASSES
     from .scenarios import _watched
 
     class_of = {kind: name for name, kinds in CLASSES.items() for kind in kinds}
@@ -162,8 +162,8 @@ def _show(population: Population, values: dict[str, list[dict[str, float]]]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    from ..dynamics.distributions import likely
-    from ..dynamics.population import PARAMETERS
+    from ..traffic.fitting.distributions import likely
+    from ..traffic.population import PARAMETERS
 
     table = Table(title="driving styles", caption="KS: distance of law and tracks; * more than chance explains (5 %)")
     table.add_column("class")
@@ -187,7 +187,7 @@ def _show(population: Population, values: dict[str, list[dict[str, float]]]) -> 
 
 def _left_out(population: Population, drivers: dict[str, list[Driver]]) -> None:
     """What tracks did not tell, and the laws that had too few."""
-    from ..dynamics.population import PARAMETERS
+    from ..traffic.population import PARAMETERS
 
     print("did not count (tracks):")
     for name, own in drivers.items():

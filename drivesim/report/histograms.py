@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from drivesim.dynamics.distributions import Distribution, likely
-from drivesim.dynamics.population import PARAMETERS, Population
 from drivesim.errors import InputError
+from drivesim.traffic.fitting.distributions import Distribution, likely
+from drivesim.traffic.population import PARAMETERS, Population
 
 from .style import ALARM, EGO, KINDS, LAND, PANEL, QUIET, TEXT, Kind, write
 

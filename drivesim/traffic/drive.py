@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.following import IDM
+from drivesim.traffic.following import IDM
 from drivesim.types import State
 
 from .kernel.advance import commands

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from drivesim.dynamics.bicycle import axles
-from drivesim.dynamics.conflicts import Zones, find_zones
-from drivesim.dynamics.following import SPACING, lane_limits, lane_yaws, speed_limits, stop_lines, uniform
 from drivesim.dynamics.limits import limits_of
-from drivesim.dynamics.routes import BEFORE, drives, end_of_road, route_of
-from drivesim.dynamics.rules import entries, passes
-from drivesim.dynamics.styles import Styles
 from drivesim.roadmap import RoadMap
 from drivesim.struct import Struct, tensor
+from drivesim.traffic.conflicts import Zones, find_zones
+from drivesim.traffic.following import SPACING, lane_limits, lane_yaws, speed_limits, stop_lines, uniform
+from drivesim.traffic.routes import BEFORE, drives, end_of_road, route_of
+from drivesim.traffic.rules import entries, passes
+from drivesim.traffic.styles import Styles
 from drivesim.types import WALKERS, Map, Scenario, Signals, StopKind, is_kind
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.following import IDM
 from drivesim.dynamics.logged import logged_bodies
-from drivesim.dynamics.population import Population
 from drivesim.errors import InputError
+from drivesim.traffic.following import IDM
+from drivesim.traffic.population import Population
 from drivesim.types import Body, Scenario
 
 from .crowd import crowd

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from drivesim.dynamics.bicycle import Bicycle
-from drivesim.dynamics.following import IDM
 from drivesim.dynamics.holonomic import Holonomic
 from drivesim.dynamics.limits import bounded, limits_of
 from drivesim.dynamics.step import HOLD_BACK_BRAKING, absent
 from drivesim.errors import InputError
 from drivesim.geometry import box_corners, heading
 from drivesim.struct import Struct, tensor
+from drivesim.traffic.following import IDM
 from drivesim.types import DT, WALKERS, Agents, Body, Vehicle, is_kind
 
 from ..kernel.advance import ASTRAY

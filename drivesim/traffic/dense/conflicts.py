@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.conflicts import FAR, MARGIN, Zones
 from drivesim.struct import Struct, tensor
+from drivesim.traffic.conflicts import FAR, MARGIN, Zones
 
 
 class Traffic(Struct):

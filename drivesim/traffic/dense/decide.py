@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from drivesim.dynamics.bicycle import REAR_AXLE_PER_LENGTH, WHEELBASE_PER_LENGTH
-from drivesim.dynamics.following import IDM, SPACING
 from drivesim.dynamics.limits import bounded, limits_of
-from drivesim.dynamics.styles import Styles
 from drivesim.geometry import heading, rotate
+from drivesim.traffic.following import IDM, SPACING
+from drivesim.traffic.styles import Styles
 from drivesim.types import DT, Agents, Light
 
 from ..kernel.decide import LATERAL, ON_ROUTE, SHORTEST

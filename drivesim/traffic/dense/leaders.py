@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.following import SPACING
 from drivesim.geometry import heading
+from drivesim.traffic.following import SPACING
 from drivesim.types import WALKERS, Agents, is_kind
 
 from ..tables import Drivers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.following import SPACING, STRAY
+from drivesim.traffic.following import SPACING, STRAY
 
 
 def last_segment(length: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.rules import MINOR, REACH, STANDS, STOPS_FOR
+from drivesim.traffic.rules import MINOR, REACH, STANDS, STOPS_FOR
 from drivesim.types import Agents, Light
 
 from ..tables import Drivers, LineKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivesim.dynamics.conflicts import FAR, MARGIN
+from drivesim.traffic.conflicts import FAR, MARGIN
 
 from .routes import device
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from drivesim.dynamics.bicycle import REAR_AXLE_PER_LENGTH, WHEELBASE_PER_LENGTH
-from drivesim.dynamics.conflicts import FAR
-from drivesim.dynamics.following import SPACING
+from drivesim.traffic.conflicts import FAR
+from drivesim.traffic.following import SPACING
 
 from .conflicts import first_ahead, give_way
 from .leaders import boxes_seen, leader_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivesim.dynamics.following import SPACING
+from drivesim.traffic.following import SPACING
 
 from .routes import device, length, segment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from drivesim.dynamics.following import SPACING, STRAY
+from drivesim.traffic.following import SPACING, STRAY
 
 device = numba.njit(inline="never", error_model="numpy", _nrt=False)
 """Functions of the kernel that allocate nothing: `_nrt=False` spares the counting of references to every array that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivesim.dynamics.rules import MINOR, REACH, STANDS, STOPS_FOR
+from drivesim.traffic.rules import MINOR, REACH, STANDS, STOPS_FOR
 from drivesim.types import Light
 
 from ..tables import LineKind

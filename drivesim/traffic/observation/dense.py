@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drivesim.dynamics.following import SPACING, at, locate
 from drivesim.geometry import heading, rotate
+from drivesim.traffic.following import SPACING, at, locate
 from drivesim.types import Light
 
 from ..tables import Drivers, LineKind

@@ -10,7 +10,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from drivesim.dynamics.following import SPACING
+from drivesim.traffic.following import SPACING
 from drivesim.types import Light
 
 from ..kernel import routes

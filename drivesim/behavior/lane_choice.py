@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from drivesim.roadmap import RoadMap
+from drivesim.traffic.following import SPACING
 from drivesim.types import Map
 
-from .following import SPACING
 from .lane_change import AFTER, SHORTEST, LaneChange, change_into, length_of
 from .lane_gaps import NOBODY, Around, Gaps, gaps_in, project
 from .lane_graph import HORIZON

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from drivesim import parts
 from drivesim.errors import InputError
+from drivesim.traffic.fitting.distributions import Distribution, correlation
 from drivesim.types import CYCLES, WALKERS, Kind, is_kind
 from drivesim.versions import release
 
-from .distributions import Distribution, correlation
 from .following import IDM
 from .styles import Styles
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from drivesim.geometry import rotate
 from drivesim.struct import Struct, tensor
+from drivesim.traffic.following import at, locate, uniform
 from drivesim.types import WALKERS, Agents, Scenario, State, is_kind
 
 from .clearance import ahead, clearance
-from .following import at, locate, uniform
 
 SLOWEST, FASTEST = 0.8, 2.5
 """Speeds that walkers like [m/s]; one who ran in the log may run."""

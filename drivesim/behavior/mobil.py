@@ -9,22 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drivesim.dynamics.logged import logged_bodies
+from drivesim.dynamics.road_users import RoadUsers
 from drivesim.memory.history import History
 from drivesim.struct import Struct, tensor
+from drivesim.traffic.following import SPACING
 from drivesim.traffic.records import records_of
+from drivesim.traffic.routes import BEFORE
 from drivesim.traffic.tables import Drivers
 from drivesim.types import VEHICLES, Action, Agents, Event, Scenario, Scene, State, is_kind
 
-from .following import SPACING
 from .idm import IDMTraffic, Minds
 from .lane_choice import Choice, Why, choose, lane_end
 from .lane_graph import LaneGraph
-from .logged import logged_bodies
 from .mixed import Mixed
 from .outlook import Outlook
 from .reroute import put, rerouted
-from .road_users import RoadUsers
-from .routes import BEFORE
 
 
 class Changes(Struct):

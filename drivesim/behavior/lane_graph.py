@@ -11,9 +11,8 @@ from torch import Tensor
 
 from drivesim.geometry import polyline_yaw
 from drivesim.roadmap import RoadMap
+from drivesim.traffic.routes import along_lanes, following_lanes
 from drivesim.types import LaneKind, Map
-
-from .routes import along_lanes, following_lanes
 
 HORIZON = 250.0
 """Ahead, beyond which drivers do not mind where a lane leads [m]."""

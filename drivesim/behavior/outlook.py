@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from drivesim.roadmap import RoadMap
+from drivesim.traffic.following import IDM, SPACING, at
 from drivesim.types import Agents, Map, Scene, State
 
-from .following import IDM, SPACING, at
 from .lane_gaps import Around
 from .lane_graph import LaneGraph
 

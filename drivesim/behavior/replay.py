@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from drivesim.dynamics.exact import Exact
 from drivesim.memory.history import History
 from drivesim.types import Action, Scenario, Scene, State
-
-from .exact import Exact
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from drivesim.dynamics.bicycle import axles
+from drivesim.traffic.conflicts import Zones, find_zones
+from drivesim.traffic.following import SPACING, speed_limits
+from drivesim.traffic.routes import end_of_road
 from drivesim.traffic.tables import Drivers, Lines, Progress, cruise, lines_of, trailing
 from drivesim.types import Agents, Scenario
-
-from .bicycle import axles
-from .conflicts import Zones, find_zones
-from .following import SPACING, speed_limits
-from .routes import end_of_road
 
 CHANGING = 60.0
 """Ahead of a driver who changes lanes, within which it does not wait for those who come behind it there [m]."""

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drivesim.dynamics.logged import logged_bodies
+from drivesim.dynamics.road_users import RoadUsers
 from drivesim.memory.history import History
 from drivesim.struct import Struct, tensor
 from drivesim.traffic.drive import drive
+from drivesim.traffic.following import IDM
+from drivesim.traffic.population import Population
 from drivesim.traffic.records import records_of
 from drivesim.traffic.tables import Drivers, Progress, drivers_of
 from drivesim.types import Action, Agents, Scenario, Scene, State
 
-from .following import IDM
-from .logged import logged_bodies
-from .population import Population
-from .road_users import RoadUsers
 from .switching import Switches, Why, look
 from .walkers import Paths, Walkers
 

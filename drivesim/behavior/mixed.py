@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from drivesim.dynamics.road_users import RoadUsers
 from drivesim.memory.history import History
 from drivesim.types import Action, Scenario, Scene, State
 
 from .idm import IDMTraffic, act, begin
-from .road_users import RoadUsers
 
 
 @dataclass(frozen=True)

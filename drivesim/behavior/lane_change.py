@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from drivesim.roadmap import RoadMap
+from drivesim.traffic.following import SPACING
+from drivesim.traffic.routes import rounded, straight_on
 
-from .following import SPACING
 from .lane_gaps import Around
-from .routes import rounded, straight_on
 
 if TYPE_CHECKING:
     from .outlook import Outlook

@@ -19,10 +19,10 @@ import numpy as np
 from numba import njit
 from scipy.optimize import least_squares
 
+from drivesim.traffic.following import IDM
 from drivesim.types import CYCLES, WALKERS, Kind
 
 from .episodes import Episode, Track, bend, braking, episodes, free_speed, standstill_gap, walking_speed
-from .following import IDM
 
 FITTED = ("acceleration", "braking", "headway", "gap", "desired")
 """What is calibrated, in this order; `desired` is the desired speed [m/s], a nuisance here: traffic hides it."""

@@ -14,9 +14,8 @@ from drivesim.loading.paths import runs
 from drivesim.loading.tracks import slopes
 from drivesim.roadmap import RoadMap
 from drivesim.threads import one_thread
+from drivesim.traffic.following import STRAY, locate, look_ahead, uniform
 from drivesim.types import CYCLES, VEHICLES, WALKERS, Agents, Kind, Scenario, is_kind
-
-from .following import STRAY, locate, look_ahead, uniform
 
 HORIZON = 60.0
 """Up to which one who drives ahead is looked for [m]."""

@@ -1,0 +1,1 @@
+"""Who else decides: agents beside the ego."""

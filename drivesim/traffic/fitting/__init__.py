@@ -1,0 +1,1 @@
+"""Driving styles told by logged tracks."""
