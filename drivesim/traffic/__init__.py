@@ -7,6 +7,7 @@ batch = traffic.step(batch)  # or step(batch, actions): (1000, A, 2), NaN where 
 print(batch.collides.any(1).float().mean())
 """
 
+from .observation import observe
 from .world import Batch, World, set_threads, step
 
-__all__ = ["Batch", "World", "set_threads", "step"]
+__all__ = ["Batch", "World", "observe", "set_threads", "step"]

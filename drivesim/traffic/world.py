@@ -35,6 +35,11 @@ def set_threads(count: int) -> None:
     _THREADS = count
 
 
+def spreads(batch: Batch) -> bool:
+    """Whether kernels run over several threads on this batch."""
+    return _THREADS > 1 and len(batch) > 1
+
+
 @dataclass(frozen=True, eq=False)
 class World:
     """What does not change: scenes, their drivers' routes and manners, the log."""
@@ -202,7 +207,7 @@ def step(batch: Batch, actions: Tensor | np.ndarray | None = None) -> Batch:
             raise InputError(f"actions of shape {given.shape}; {(*now.shape, 2)} is expected")
     r, world = batch.world.records, batch.world
     a = r.areas
-    step_scenes(_THREADS > 1 and len(batch) > 1)(
+    step_scenes(spreads(batch))(
         now, stood, steps, batch.which, given, r.scenes, r.agents, r.points, r.lines, r.zones, r.log, r.signals,
         r.walks, r.rings, a.records, a.starts, a.items, a.parity, a.segments, world.driver.max_braking,
         world.driver.exponent,

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import world as world_module
-from ..world import Batch
+from ..world import Batch, spreads
 from . import layout
 from .kernel import observe_scenes, place_scenes
 from .layout import TABLES, column, most, size
@@ -27,7 +26,7 @@ def observe(batch: Batch, agents: int | None = None, normalised: bool = True, ne
     sights, r = Sights.of(batch.world), batch.world.records
     out = np.empty((len(batch), n, size()), np.float32)
     near = about(batch, n) if near is None else np.ascontiguousarray(near, np.float64)
-    observe_scenes(world_module._THREADS > 1 and len(batch) > 1)(
+    observe_scenes(spreads(batch))(
         out, batch.now, near, batch.steps, batch.which, r.scenes, r.agents, r.points, r.lines, r.signals, sights.kinds,
         sights.grids, sights.starts, sights.lanes, most(), normalised,
     )  # fmt: skip
