@@ -7,6 +7,7 @@ from drivesim.dynamics.attitude import Attitude
 from drivesim.dynamics.bicycle import Bicycle, axles
 from drivesim.dynamics.exact import Exact
 from drivesim.dynamics.logged import logged_bodies
+from drivesim.dynamics.road_users import RoadUsers
 from drivesim.dynamics.step import step
 from drivesim.geometry import rotate
 from drivesim.simulator import start_state
@@ -188,3 +189,17 @@ def test_exact_bodies_steer_as_they_turn():
     assert float(after.steering.abs().max()) < 1e-6
     _, turning = Exact().step(agents, body, straight + torch.tensor([0.0, 0.0, 0.05]), 0.1, VEHICLE)
     assert float(turning.steering[0]) == pytest.approx(math.atan(0.5 * VEHICLE.wheelbase / 8.0), rel=0.02)
+
+
+def test_traffic_on_ice_brakes_and_turns_less():
+    road = straight_road()
+    s = scenario(track((0, 0), speed=10), track((30, 0), speed=10), map=road)
+    state, vehicle = start_state(s)[0], s.scene.briefing.vehicle
+    command = torch.tensor([-6.0, 0.5]).expand(2, 2)
+    after = {}
+    for friction in (1.0, 0.1):
+        moved, body = RoadUsers(friction).step(state.agents, state.body, command, 0.1, vehicle)
+        after[friction] = (state.agents.speed - moved.speed) / 0.1, body.steering
+    assert torch.allclose(after[1.0][0], torch.tensor(6.0))
+    assert torch.allclose(after[0.1][0], torch.tensor(0.1 * 0.95 * 9.81), atol=1e-3)  # what the circle leaves to pedals
+    assert float(after[0.1][1][1]) < 0.03 < float(after[1.0][1][1])
