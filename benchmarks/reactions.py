@@ -1,6 +1,6 @@
 """How often reactive traffic collides or leaves the road on real scenes, beside the log itself.
 
-`python benchmarks/reactions.py --data ../shared/data [--behaviors idm mixed] [--planners expert idm] [--each 8]`
+`python benchmarks/reactions.py --data ../shared/data [--behaviors idm mixed] [--planners expert idm] [--scenes 50]`
 
 Counted are agents for whom the behaviour decides at some step. One that the log itself starts in contact (or off the
 road) does not count for collisions (or the road). A collision is an overlap of boxes with anybody; off the road is a
@@ -12,10 +12,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
+from causes import Collision, collisions, touches
 
 import drivesim
 from drivesim.config import part, source
@@ -23,16 +26,19 @@ from drivesim.dynamics.contacts import overlaps, touching_at_start
 from drivesim.errors import NotDrivable
 from drivesim.geometry import box_corners
 from drivesim.roadmap import RoadMap
-from drivesim.types import VEHICLES, Agents, is_kind
+from drivesim.types import VEHICLES, Agents, Scenario, is_kind
 
 FOLDERS = {
     "waymo": "waymo",
     "scenarionet": "scenarionet",
     "commonroad": "commonroad",
-    "argoverse2": "argoverse2/sensor/val",
+    "argoverse2": "argoverse2",
     "nuscenes": "nuscenes",
     "pandaset": "pandaset",
 }
+
+SHORTEST = 4.0
+"""Of a drive that says something [s]."""
 
 
 @dataclass
@@ -60,32 +66,37 @@ def first_steps(valid: torch.Tensor) -> torch.Tensor:
 
 
 def judge(agents: Agents, log: Agents, road: RoadMap, decided: torch.Tensor, at_start: torch.Tensor, mapped: bool):
-    """Counts over the agents of `decided` (T, A); `agents` and `log` (T, A) from the start of the drive on."""
+    """Counts over the agents of `decided` (T, A), and their collisions; `agents` and `log` (T, A) from the start of the
+    drive on, `at_start` (A, A) pairs in contact then."""
     out, who = Counter(), decided.any(0)
-    touch = torch.stack([overlaps(a) for a in agents])  # (T, A, A)
+    touch = touches(agents, decided)
     logged = torch.stack([overlaps(a) for a in log])
-    reacted = decided.long().cumsum(0) > 0
-    touch &= reacted[:, :, None] | reacted[:, None]  # before both have left it, it is the log
-    judged = who & ~at_start
+    judged = who & ~at_start.any(0)
+    new = touch & ~logged & ~at_start
     out["agents"] += int(who.sum())
     out["judged"] += int(judged.sum())
-    out["contact at start"] += int((who & at_start).sum())
+    out["contact at start"] += int((who & at_start.any(0)).sum())
     out["collisions"] += int((touch.any(-1).any(0) & judged).sum())
+    out["new collisions"] += int((new.any(-1).any(0) & judged).sum())
     out["with the ego"] += int((touch[..., 0].any(0) & judged).sum())
     out["collisions of the log"] += int((logged.any(-1).any(0) & judged).sum())
-    if not mapped:
-        return out
-    corner, centre = off_road(agents, road), off_road(agents, road, False)
-    log_corner, log_centre = off_road(log, road), off_road(log, road, False)
+    causes = collisions(agents, log, decided, touch, logged, judged)
+    if mapped:
+        off_the_road(out, agents, log, road, decided, who)
+    return out, causes
+
+
+def off_the_road(out: Counter, agents: Agents, log: Agents, road: RoadMap, decided: torch.Tensor, who: torch.Tensor):
+    """Count into `out` the vehicles of `who` (A,) that leave the drivable area while they decide."""
     vehicles = who & is_kind(log.kind.amax(0), VEHICLES)
-    for name, here, there in (("corner", corner, log_corner), ("centre", centre, log_centre)):
+    for name, corners in (("corner", True), ("centre", False)):
+        here, there = off_road(agents, road, corners), off_road(log, road, corners)
         fit = vehicles & ~(there & first_steps(log.valid)).any(0)
         out[f"fit {name}"] += int(fit.sum())
         here = here & decided  # on its log it is the log's own
         out[f"off {name}"] += int((here.any(0) & fit).sum())
         out[f"newly off {name}"] += int((here.any(0) & fit & ~there.any(0)).sum())
         out[f"log off {name}"] += int((there.any(0) & fit).sum())
-    return out
 
 
 def off_road(agents: Agents, road: RoadMap, corners: bool = True) -> torch.Tensor:
@@ -94,7 +105,8 @@ def off_road(agents: Agents, road: RoadMap, corners: bool = True) -> torch.Tenso
     return ~road.inside(points.nan_to_num(0)).all(-1) & agents.valid
 
 
-def run(scenario, planner: str, behavior: str, seed: int) -> tuple[Counter, object, torch.Tensor]:
+def run(scenario: Scenario, planner: str, behavior: str, seed: int):
+    """Counts, collisions, the rollout, and who decided (T, A)."""
     watched = Watched(part("behavior", behavior))
     begun = time.process_time()
     rollout = drivesim.simulate(scenario, drivesim.planner(planner), behavior=watched, seed=seed)
@@ -103,23 +115,32 @@ def run(scenario, planner: str, behavior: str, seed: int) -> tuple[Counter, obje
     map = scenario.scene.map
     agents, log = rollout.agents[scenario.start :], scenario.log[scenario.start : n]
     decided = torch.stack([torch.zeros_like(log.valid[0]), *watched.decided])
-    counts = judge(agents, log, RoadMap.of(map), decided, touching_at_start(scenario).any(0), len(map.drivable) > 0)
+    counts, causes = judge(
+        agents, log, RoadMap.of(map), decided, touching_at_start(scenario), len(map.drivable) > 0
+    )  # fmt: skip
     counts["steps"] = n - 1 - scenario.start
     counts["seconds"] = seconds
-    return counts, rollout, decided.any(0)
+    return counts, causes, rollout, decided
 
 
-def scenes(data: Path, each: int):
-    for name, folder in FOLDERS.items():
-        if not (data / folder).exists():
-            continue
-        origin = source(name, data / folder)
-        ids = origin.ids()
-        for id in ids[:: max(len(ids) // each, 1)][:each]:
+def scenes(data: Path, count: int, seed: int, only: Sequence[str] = ()) -> Iterator[tuple[str, Scenario]]:
+    """`count` scenes that can be driven for at least SHORTEST seconds: of each format in turn one by lot, until those
+    of all formats are used up. `only` names them instead."""
+    origins = {name: source(name, data / folder) for name, folder in FOLDERS.items() if (data / folder).exists()}
+    rng = np.random.default_rng(seed)
+    left = {name: [str(id) for id in rng.permutation(origin.ids())] for name, origin in origins.items()}
+    while count > 0 and any(left.values()):
+        for name in [name for name in left if left[name]]:
+            id = left[name].pop()
+            if only and not any(id.startswith(x) for x in only):
+                continue
             try:
-                yield name, origin.load(id)
+                scenario = origins[name].load(id)
             except NotDrivable:
                 continue
+            if count > 0 and (scenario.steps - 1 - scenario.start) * scenario.scene.briefing.dt >= SHORTEST:
+                count -= 1
+                yield name, scenario
 
 
 def share(counts: Counter, what: str, of: str) -> str:
@@ -131,34 +152,67 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--behaviors", nargs="+", default=["idm", "mixed"])
     parser.add_argument("--planners", nargs="+", default=["expert", "idm"])
-    parser.add_argument("--each", type=int, default=8, help="scenes of each format")
+    parser.add_argument("--scenes", type=int, default=50)
+    parser.add_argument("--only", nargs="+", default=[], help="ids of scenes, or how they begin")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--verbose", action="store_true", help="a line per scene")
+    parser.add_argument("--causes", action="store_true", help="a line per collision, and a table of what they were")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     total: dict[tuple[str, str], Counter] = {}
-    for name, scenario in scenes(arguments.data, arguments.each):
+    causes: dict[tuple[str, str], list[Collision]] = {}
+    for name, scenario in scenes(arguments.data, arguments.scenes, arguments.seed, arguments.only):
         for behavior in arguments.behaviors:
             for planner in arguments.planners:
-                counts, *_ = run(scenario, planner, behavior, arguments.seed)
+                counts, found, *_ = run(scenario, planner, behavior, arguments.seed)
                 counts["scenes"] = 1
                 total.setdefault((behavior, planner), Counter()).update(counts)
+                causes.setdefault((behavior, planner), []).extend(found)
                 if arguments.verbose:
-                    print(
-                        f"{name:11} {scenario.id[:40]:40} {behavior:6} {planner:6} "
-                        f"agents {counts['judged']:3d} hit {counts['collisions']:2d} (log "
-                        f"{counts['collisions of the log']:2d}) off {counts['off corner']:2d} "
-                        f"(log {counts['log off corner']:2d}) {counts['seconds']:5.1f} s",
-                        flush=True,
-                    )
-    names = ("collisions", "of the log", "off the road", "of the log", "not in the log", "middle off")
+                    tell_scene(name, scenario, behavior, planner, counts)
+                if arguments.causes:
+                    tell_collisions(scenario, found)
+    if arguments.causes:
+        table_of_causes(causes)
+    table(total)
+
+
+def tell_scene(name: str, scenario: Scenario, behavior: str, planner: str, counts: Counter) -> None:
+    print(
+        f"{name:11} {scenario.id[:40]:40} {behavior:6} {planner:6} agents {counts['judged']:3d} "
+        f"hit {counts['collisions']:2d} (log {counts['collisions of the log']:2d}) "
+        f"off {counts['off corner']:2d} (log {counts['log off corner']:2d}) {counts['seconds']:5.1f} s",
+        flush=True,
+    )
+
+
+def tell_collisions(scenario: Scenario, found: list[Collision]) -> None:
+    for c in found:
+        a, b = scenario.track_ids[c.agent], scenario.track_ids[c.other]
+        logged = "in the log too" if c.logged_now else "in the log at another time" if c.logged_ever else ""
+        print(f"    {c.agent} ({a}) with {c.other} ({b}) at {scenario.start + c.step}: {c.cause} {logged}".rstrip())
+
+
+def table_of_causes(causes: dict[tuple[str, str], list[Collision]]) -> None:
+    """Agents by what their first contact was: all, those whose boxes overlap in the log at that step, or at another."""
+    for (behavior, planner), found in causes.items():
+        print(f"\n{behavior}/{planner}: first contacts{'':27}agents  in the log then  at another time")
+        for cause, n in Counter(c.cause for c in found).most_common():
+            same = [c for c in found if c.cause == cause]
+            now, ever = sum(c.logged_now for c in same), sum(c.logged_ever and not c.logged_now for c in same)
+            print(f"    {cause:48}{n:6d}{now:17d}{ever:17d}")
+    print()
+
+
+def table(total: dict[tuple[str, str], Counter]) -> None:
+    names = ("collisions", "not in the log", "of the log", "off the road", "of the log", "not in the log", "middle off")
     print(" " * 21 + "".join(f"{name:>19}" for name in names))
     for (behavior, planner), c in total.items():
         print(
             f"{behavior:8} {planner:7} {c['scenes']:4d}  {share(c, 'collisions', 'judged')}  "
-            f"{share(c, 'collisions of the log', 'judged')}  {share(c, 'off corner', 'fit corner')}  "
-            f"{share(c, 'log off corner', 'fit corner')}  {share(c, 'newly off corner', 'fit corner')}  "
-            f"{share(c, 'off centre', 'fit centre')}   "
+            f"{share(c, 'new collisions', 'judged')}  {share(c, 'collisions of the log', 'judged')}  "
+            f"{share(c, 'off corner', 'fit corner')}  {share(c, 'log off corner', 'fit corner')}  "
+            f"{share(c, 'newly off corner', 'fit corner')}  {share(c, 'off centre', 'fit centre')}   "
             f"(with the ego {c['with the ego']}, started in contact {c['contact at start']}, "
             f"{1e3 * c['seconds'] / max(c['steps'], 1):.1f} ms/step)"
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 from drivesim.geometry import rotate
 from drivesim.struct import Struct, tensor
 from drivesim.traffic.following import at, locate, uniform
-from drivesim.types import WALKERS, Agents, Scenario, State, is_kind
+from drivesim.types import DT, WALKERS, Agents, Scenario, State, is_kind
 
 from .clearance import ahead, clearance
 
@@ -20,6 +20,12 @@ SLOWEST, FASTEST = 0.8, 2.5
 
 SOON = 0.6
 """Bodies on wheels are kept away from where they are, and from where they will be after this time [s]."""
+
+CLOSING = 0.3
+"""Time that a walker keeps to touching anybody, at the speed at which they come nearer [s]."""
+
+NEAREST = 6
+"""Bodies around that a walker heeds so."""
 
 ROOM = 0.8
 """From the nearest body, within which a walker goes along its side instead of towards it [m]."""
@@ -85,7 +91,9 @@ class Walkers:
         strength = self.push * torch.exp(-near.clamp_min(0) / self.range)
         pushed = (strength[..., None] * local.nan_to_num(0)).sum(1)
         pushed = pushed * (4.0 / pushed.norm(dim=-1, keepdim=True).clamp_min(4.0))
-        return wished + pushed + _halt(me, local, near)
+        heeded = near if self.yields else torch.where(is_kind(boxes.kind, WALKERS), near, torch.inf)
+        velocity = _apart(me.velocity + DT * (wished + pushed), local, heeded, boxes.velocity)
+        return (velocity - me.velocity) / DT
 
     def _wish(self, paths: Paths, me: Agents, who: Tensor) -> Tensor:
         """Velocity (N, 2) along the own path; none where there is no path or it is over."""
@@ -118,15 +126,25 @@ def _from_boxes(me: Agents, agents: Agents) -> tuple[Tensor, Tensor]:
     distance = away.norm(dim=-1)
     centre = torch.nn.functional.normalize(me.xy[:, None] - agents.xy, dim=-1)
     direction = torch.where((distance > 1e-3)[..., None], away / distance.clamp_min(1e-3)[..., None], centre)
-    return direction, distance - me.size[:, None, :2].amax(-1) / 2
+    return direction, distance - me.size[:, None, :2].norm(dim=-1) / 2  # corners of the box count, not its sides alone
 
 
-def _halt(me: Agents, away: Tensor, near: Tensor) -> Tensor:
-    """Acceleration (N, 2) that ends, within a few tenths of a second, a velocity into what is all but touched."""
-    distance, which = near.min(1)
-    normal = away[torch.arange(len(near)), which]
-    into = (me.velocity * normal).sum(-1).clamp_max(0)
-    return torch.where((distance < 0.3)[:, None], -into[:, None] * normal / 0.2, 0.0)
+def _apart(velocity: Tensor, away: Tensor, near: Tensor, theirs: Tensor) -> Tensor:
+    """Velocities (N, 2) that come no nearer to any box than it takes CLOSING to touch, as it moves now, and that leave
+    one which is touched. `away` (N, A, 2), `near` (N, A) and `theirs` (A, 2) are directions, distances, velocities.
+
+    The nearest boxes are heeded one after the other, the nearest last and so most.
+    """
+    count = min(NEAREST, near.shape[1])
+    distance, which = near.topk(count, dim=1, largest=False)
+    row = torch.arange(len(near))
+    for _ in range(3):
+        for k in range(count - 1, -1, -1):
+            normal, other = away[row, which[:, k]].nan_to_num(0), theirs[which[:, k]].nan_to_num(0)
+            most = distance[:, k] / CLOSING  # speed at which it may come nearer
+            lack = -most - ((velocity - other) * normal).sum(-1)
+            velocity = velocity + lack.clamp_min(0).nan_to_num(0)[:, None] * normal
+    return velocity
 
 
 def _round(wish: Tensor, away: Tensor, near: Tensor) -> Tensor:
