@@ -1,4 +1,4 @@
-"""`drivesim check | scenarios | view | convert | fit-traffic | report | doctor`: what is around a run."""
+"""`drivesim check | scenarios | view | convert | fit-traffic | report | compare | explain | doctor`: around a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .commands import convert, fit_traffic, scenarios, view
+from .commands import compare, convert, explain, fit_traffic, scenarios, view
 from .commands.options import read as _options
 from .errors import InputError
 from .versions import release
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     convert.add(commands)
     fit_traffic.add(commands)
     _add(commands, report, "write the report of stored results again", "out")
+    compare.add(commands)
+    explain.add(commands)
     _add(commands, doctor, "what this machine has")
     arguments = vars(parser.parse_args(argv))
     sys.path.insert(0, os.getcwd())  # my.pkg:Mine lies where the command is given

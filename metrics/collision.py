@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from drivesim.geometry import heading
 from drivesim.types import OBJECTS, Agents, Event, Kind, Rollout, Scenario, Score, is_kind
 
 from .contacts import STOPPED, Contact, Contacts, contacts, corners, impact_speed, nearest
 from .drive import judged, not_judged, only, over_steps, track_name, unfit
 
 VERSION = "1"
+SOURCE = "NAVSIM 0a380a9, no at-fault collision; nuPlan e924167, no_ego_at_fault_collisions"
 
 
 def collision(
@@ -64,9 +66,48 @@ def _event(
         "several_lanes": bool(met.several_lanes[i]),
         "off_road": bool(met.off_road[i]),
         "stopped_speed": stopped_speed,
+        **_judged(met, i, stopped_speed, ignore_start),
     }
     name = "contact_at_start" if ignore_start and step == 0 else "collision"
     return Event(name, rollout.start + step, (0, i), _meeting(corners(ego), corners(track)), detail)
+
+
+RULES = {
+    Contact.STOPPED_EGO: "a contact while the ego stands (up to {stopped} m/s) is not its fault",
+    Contact.STOPPED_TRACK: "a contact with who stands (up to {stopped} m/s), or with an object, is the ego's fault",
+    Contact.REAR: "a contact with a track more than 150 degrees off the heading is not the ego's fault",
+    Contact.FRONT: "a contact that the front bumper's line meets is the ego's fault",
+    Contact.LATERAL: "a lateral contact is the ego's fault while it is in several lanes or off the drivable area",
+}
+
+
+def _judged(met: Contacts, i: int, stopped: float, ignore_start: bool) -> dict[str, object]:
+    """What the contact with agent `i` costs, by which rule, and what would have kept the points."""
+    kind = Contact(int(met.kind[i]))
+    at_start = ignore_start and int(met.step[i]) == 0
+    rule = "a contact at the start is nobody's fault" if at_start else RULES[kind].format(stopped=stopped)
+    found = {"lost": 0.0, "rule": rule, "source": SOURCE}
+    if not met.at_fault[i]:
+        return found
+    apart = " or ".join(f"{way:.2f} m further {side}" for side, way in ways_out(met.ego[i], met.track[i]).items())
+    lanes = ", or all of it in one lane and on the drivable area" if kind == Contact.LATERAL else ""
+    lost = 0.5 if bool(is_kind(met.track.kind[i], OBJECTS)) else 1.0
+    return {**found, "lost": lost, "kept_by": f"the ego {apart} at this step{lanes}"}
+
+
+def ways_out(ego: Agents, track: Agents) -> dict[str, float]:
+    """How far the ego's box must go back, and to its nearer side, until it only touches the track's [m]."""
+    yaw = torch.stack([ego.yaw, ego.yaw + torch.pi / 2, track.yaw, track.yaw + torch.pi / 2])
+    axes = heading(yaw)  # (4, 2): boxes are apart once they are on one of them
+    mine, theirs = corners(ego) @ axes.T, corners(track) @ axes.T
+    over, under = mine.amax(0) - theirs.amin(0), theirs.amax(0) - mine.amin(0)
+    ways = {}
+    for side, angle in (("back", torch.pi), ("left", torch.pi / 2), ("right", -torch.pi / 2)):
+        rate = axes @ heading(ego.yaw + angle)
+        away = torch.where(rate < 0, over, under) / rate.abs().clamp_min(1e-9)
+        ways[side] = max(float(away.min()), 0.0)
+    aside = min("left", "right", key=lambda side: ways[side])
+    return {"back": ways["back"], aside: ways[aside]}
 
 
 def _meeting(a: Tensor, b: Tensor) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from drivesim.types import Agents, Event, Rollout, Scenario, Score, Vehicle
 from .drive import judged, not_judged, only, over_steps, unfit
 
 VERSION = "1"
+SOURCE = "nuPlan e924167, ego_is_comfortable; NAVSIM 0a380a9, C"
 DECIMALS = 8
 """Filtered values are rounded to this many decimals before they are compared (nuPlan, NAVSIM)."""
 UNITS = {
@@ -80,13 +81,18 @@ def _event(
 ) -> Event:
     """The worst step of a motion that leaves its bounds; `excess` (n,) is how far it is beyond them."""
     worst = int(excess.argmax())
-    value = float(values[worst])
+    value, words = float(values[worst]), name.replace("_", " ")
+    high = value >= bounds[1]
     detail = {
         "value": round(value, 3),
-        "limit": bounds[1] if value >= bounds[1] else bounds[0],
+        "limit": bounds[1 if high else 0],
         "unit": UNITS[name],
         "first_step": rollout.start + int((excess >= 0).argmax()),
         "steps_beyond": int((excess >= 0).sum()),
+        "rule": f"{words} strictly between {bounds[0]} and {bounds[1]} {UNITS[name]} at every step",
+        "source": SOURCE,
+        "kept_by": f"{words} {'below' if high else 'above'} {bounds[1 if high else 0]} {UNITS[name]}: "
+        f"{float(excess[worst]):.2f} {UNITS[name]} {'less' if high else 'more'} at this step",
     }
     place = tuple(round(x, 3) for x in ego.xy[worst].tolist())
     return Event(name, rollout.start + worst, (0,), place, detail)

@@ -13,6 +13,7 @@ from drivesim.types import Event, Rollout, Scenario, Score
 from .drive import judged, not_judged, only, over_steps, precise, unfit
 
 VERSION = "1"
+SOURCE = "nuPlan e924167, ego_progress_along_expert_route"
 REACH = 25.0
 """How much farther along the route than the ego itself its nearest point may move in a step [m]: more than cutting a
 corner needs, less than half a small roundabout, so that a route that comes back close to itself is no shortcut. Own
@@ -55,8 +56,9 @@ def progress(
         "ego": round(made, 3),
         "expert": round(expected, 3),
         "least": least,
-        "corridor": corridor,
-    }  # [m]
+        "corridor": corridor,  # [m], all four
+        **_judged(made, expected, least),
+    }
     last = rollout.start + min(len(ego.xy), len(expert.xy)) - 1
     place = tuple(round(x, 3) for x in ego.xy[last - rollout.start].tolist())
     _, aside, _ = project_to_polyline(ego.xy, route.double())
@@ -73,7 +75,22 @@ def _leaving(aside: Tensor, xy: Tensor, start: int, corridor: float) -> tuple[Ev
     if not away:
         return ()
     place = tuple(round(x, 3) for x in xy[away[0]].tolist())
-    return (Event("left_route", start + away[0], (0,), place, {"corridor": corridor}),)
+    detail = {
+        "corridor": corridor,
+        "rule": f"farther than {corridor:g} m from the route there is no progress",
+        "source": "own choice, two more lanes to either side, in place of nuPlan's road blocks",
+        "kept_by": f"the ego at most {corridor:g} m beside the route",
+    }
+    return (Event("left_route", start + away[0], (0,), place, detail),)
+
+
+def _judged(made: float, expected: float, least: float) -> dict[str, object]:
+    """What the progress costs, by which rule, and what would have kept it."""
+    rule = f"min(1, max(ego, {least:g} m) / max(expert, {least:g} m)), and 0 for more than {least:g} m backwards"
+    lost = 1 - ratio(made, expected, least)
+    found = {"lost": round(lost, 6), "rule": rule, "source": SOURCE}
+    missing = max(expected, least) - made
+    return found if lost <= 0 else {**found, "kept_by": f"{missing:.2f} m more along the route by this step"}
 
 
 def ratio(ego: float, expert: float, least: float = 2.0) -> float:

@@ -25,6 +25,9 @@ from .contacts import (
 from .drive import judged, not_judged, only, over_steps, track_name, unfit
 
 VERSION = "1"
+SOURCE = "nuPlan e924167, time_to_collision_within_bound"
+STRIDE = 0.1
+"""Steps in which a speed that would have kept the bound is looked for [m/s]."""
 AHEAD = math.radians(30)
 """A track is ahead if it is seen from the rear axle at less than this from the heading [rad] (nuPlan, NAVSIM)."""
 
@@ -62,7 +65,8 @@ def time_to_collision(
     series = over_steps(least.masked_fill(torch.isinf(least), torch.nan), rollout)
     low = least <= bound
     events = [
-        _event(rollout, scenario, agents, least, who, span, {"bound": bound, "horizon": horizon}) for span in spans(low)
+        _event(rollout, scenario, agents, least, who, span, {"bound": bound, "horizon": horizon}, time_step)
+        for span in spans(low)
     ]
     value = float(not low.any())
     return Score(
@@ -131,6 +135,7 @@ def _event(
     who: Tensor,
     span: tuple[int, int],
     rule: dict,
+    time_step: float,
 ) -> Event:
     worst = span[0] + int(least[span[0] : span[1] + 1].argmin())
     other = int(who[worst])
@@ -144,6 +149,28 @@ def _event(
         "ego_speed": round(float(agents.speed[worst, 0]), 3),
         "track_speed": round(float(agents.velocity[worst, other].norm()), 3),
         **rule,
+        "rule": f"time to collision above {rule['bound']} s at every step",
+        "source": SOURCE,
+        "kept_by": kept_by(agents[worst][[0, other]], float(least[worst]), **rule, time_step=time_step),
     }
     place = tuple(round(x, 3) for x in agents.xy[worst, other].tolist())
     return Event("time_to_collision", rollout.start + worst, (0, other), place, detail)
+
+
+def kept_by(pair: Agents, time: float, bound: float, horizon: float, time_step: float) -> str:
+    """The highest speed of the ego, tried every `STRIDE`, below which the time to this track is above the bound.
+
+    `pair` (2,): the ego and the track at the worst step, where the time was `time` [s].
+    """
+    if time == 0:
+        return "no at-fault contact at this step"
+    speed = float(pair.speed[0])
+    slower = STRIDE * torch.arange(math.ceil(abs(speed) / STRIDE), dtype=pair.yaw.dtype) * math.copysign(1, speed)
+    drives = pair[None].map(lambda x: x.expand(len(slower), *x.shape[1:]))
+    velocity = drives.velocity.clone()
+    velocity[:, 0] = slower[:, None] * heading(pair.yaw[0])
+    asked = torch.tensor([False, True]).expand(len(slower), 2)
+    safe = projected(drives.replace(velocity=velocity), asked, horizon, time_step)[:, 1] > bound
+    safe[0] = True  # who stands has no time to collision
+    last = int(safe.int().cumprod(0).sum()) - 1
+    return f"the ego at {abs(float(slower[last])):.1f} m/s or less" if last else "the ego standing"

@@ -27,7 +27,7 @@ ORDER = [
     {"simulator"},
     {"windows", "tags", "remote", "rollout_file", "scenario_file", "sensor_file"},
     {"export"},
-    {"storage"},
+    {"storage", "statistics"},
     {"drive"},
     {"sweep", "report"},
     {"catalog"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from drivesim import statistics
 from drivesim.types import Kind
 
 from . import style
@@ -63,6 +63,7 @@ def render(
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     environment.filters |= {"number": number, "plain": plain}
+    planners = _planners(entries)
     script = (HERE / "report.js").read_text()
     return environment.get_template("report.html").render(
         title=title,
@@ -72,7 +73,8 @@ def render(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         legend=LEGEND,
         counts=_counts(entries),
-        planners=_planners(entries),
+        planners=planners,
+        warnings=_warnings(planners),
         metrics=_metrics(entries),
         rollouts=[_rollout(i, entry) for i, entry in enumerate(entries)],
         licences=dict.fromkeys((entry.source, entry.licence) for entry in entries if entry.licence),
@@ -95,6 +97,8 @@ def plain(value: Any) -> str:
     """A detail in words: no underscores, yes and no, few decimals."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(key)} {plain(item)}" for key, item in value.items())
     return number(value) if isinstance(value, float) else str(value).replace("_", " ")
 
 
@@ -108,17 +112,27 @@ def _metrics(entries: Sequence[Entry]) -> list[str]:
 
 
 def _planners(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Each planner's counts and its mean of every metric over the rollouts to which the metric applies."""
-    rows = []
+    """Each planner's counts and the cell of every metric: the mean with its interval, and what is not in it."""
+    cells, rows = statistics.cells([_drive(entry) for entry in entries]), []
     for planner in dict.fromkeys(entry.planner for entry in entries):
         mine = [entry for entry in entries if entry.planner == planner]
-        means = {}
-        for name in _metrics(entries):
-            values = [s.value for e in mine for s in e.scores if s.name == name and s.valid]
-            values = [v for v in values if math.isfinite(v)]
-            means[name] = (sum(values) / len(values) if values else math.nan, len(values))
-        rows.append({"planner": planner, **_counts(mine), "means": means})
+        rows.append({"planner": planner, **_counts(mine), "cells": {n: cells[planner, n] for n in _metrics(entries)}})
     return rows
+
+
+def _drive(entry: Entry) -> statistics.Drive:
+    status = "ok" if entry.ok else "skipped" if entry.skipped else "failed"
+    scores = {score.name: score for score in entry.scores}
+    return statistics.Drive(entry.planner, entry.scenario, entry.seed, status, scores=scores)
+
+
+def _warnings(planners: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each warning of the table once; whom it is about, unless that is everybody."""
+    about: dict[str, list[str]] = {}
+    for row in planners:
+        for warning in dict.fromkeys(warning for cell in row["cells"].values() for warning in cell.warnings):
+            about.setdefault(warning, []).append(row["planner"])
+    return [f"{', '.join(who)}: {text}" if len(who) < len(planners) else text for text, who in about.items()]
 
 
 def _rollout(index: int, entry: Entry) -> dict[str, Any]:
