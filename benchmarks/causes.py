@@ -8,7 +8,7 @@ import torch
 
 from drivesim.dynamics.contacts import overlaps
 from drivesim.geometry import rotate, wrap_angle
-from drivesim.types import CYCLES, OBJECTS, WALKERS, Agents, is_kind
+from drivesim.types import CYCLES, OBJECTS, WALKERS, Agents, Rollout, is_kind
 
 STANDS = 0.3
 """Slower is standing [m/s]."""
@@ -22,14 +22,14 @@ APPEARED = 10
 
 @dataclass(frozen=True)
 class Collision:
-    """The first contact of an agent."""
+    """The first contact of an agent: that which the log did not bring about, if there is one."""
 
     agent: int
     other: int
     step: int
     cause: str
-    logged_now: bool  # their boxes overlap in the log at this step
-    logged_ever: bool  # or at some step
+    new: bool  # it began in the drive, and the boxes do not overlap in the log at this step
+    logged: bool  # they do at some step
 
 
 def touches(agents: Agents, decided: torch.Tensor) -> torch.Tensor:
@@ -39,25 +39,37 @@ def touches(agents: Agents, decided: torch.Tensor) -> torch.Tensor:
     return touch & (reacted[:, :, None] | reacted[:, None])  # before that it is the log
 
 
+def begun(agents: Agents, touch: torch.Tensor, logged: torch.Tensor) -> torch.Tensor:
+    """Those of `touch` (T, A, A) that the log has not brought about: they begin while somebody decides, and the pair
+    does not overlap in the log then."""
+    before = torch.stack([overlaps(a) for a in agents[:-1]])
+    return torch.cat([touch[:1], touch[1:] & ~before]) & ~logged
+
+
 def collisions(
-    agents: Agents, log: Agents, decided: torch.Tensor, touch: torch.Tensor, logged: torch.Tensor, who: torch.Tensor
-) -> list[Collision]:
+    agents: Agents, log: Agents, decided: torch.Tensor, struck: torch.Tensor, touch: torch.Tensor, new: torch.Tensor,
+    logged: torch.Tensor, who: torch.Tensor,
+) -> list[Collision]:  # fmt: skip
     """The first contact of each of `who` (A,), if there is one; agents and log (T, A), contacts (T, A, A)."""
-    out, struck = [], first_contact(touch)
+    out = []
     for i in torch.nonzero(touch.any(-1).any(0) & who)[:, 0].tolist():
-        step = int(touch[:, i].any(-1).long().argmax())
-        others = torch.nonzero(touch[step, i])[:, 0]
+        fresh = bool(new[:, i].any())
+        mine = (new if fresh else touch)[:, i]
+        step = int(mine.any(-1).long().argmax())
+        others = torch.nonzero(mine[step])[:, 0]
         near = (agents.xy[step, others] - agents.xy[step, i]).norm(dim=-1)
         j = int(others[near.argmin()])
         cause = cause_of(agents, log, decided, struck, step, i, j)
-        out.append(Collision(i, j, step, cause, bool(logged[step, i, j]), bool(logged[:, i, j].any())))
+        out.append(Collision(i, j, step, cause, fresh, bool(logged[:, i, j].any())))
     return out
 
 
-def first_contact(touch: torch.Tensor) -> torch.Tensor:
-    """(A,) step of each agent's first contact, the number of steps where there is none."""
-    any_ = touch.any(-1)
-    return torch.where(any_.any(0), any_.long().argmax(0), len(touch))
+def first_hits(rollout: Rollout) -> torch.Tensor:
+    """(A,) step, counted from the start of the drive, at which each agent was first struck; past the end if never."""
+    out = torch.full(rollout.agents.valid.shape[1:], len(rollout.agents.valid))
+    for event in reversed(rollout.contacts):
+        out[list(event.agents)] = event.step - rollout.start
+    return out
 
 
 def cause_of(agents: Agents, log: Agents, decided, struck, step: int, i: int, j: int) -> str:

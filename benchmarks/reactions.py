@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from causes import Collision, collisions, touches
+from causes import Collision, begun, collisions, first_hits, touches
 
 import drivesim
 from drivesim.config import part, source
@@ -26,7 +26,7 @@ from drivesim.dynamics.contacts import overlaps, touching_at_start
 from drivesim.errors import NotDrivable
 from drivesim.geometry import box_corners
 from drivesim.roadmap import RoadMap
-from drivesim.types import VEHICLES, Agents, Scenario, is_kind
+from drivesim.types import VEHICLES, Agents, Rollout, Scenario, is_kind
 
 FOLDERS = {
     "waymo": "waymo",
@@ -65,14 +65,16 @@ def first_steps(valid: torch.Tensor) -> torch.Tensor:
     return valid & (valid.long().cumsum(0) == 1)
 
 
-def judge(agents: Agents, log: Agents, road: RoadMap, decided: torch.Tensor, at_start: torch.Tensor, mapped: bool):
-    """Counts over the agents of `decided` (T, A), and their collisions; `agents` and `log` (T, A) from the start of the
-    drive on, `at_start` (A, A) pairs in contact then."""
+def judge(scenario: Scenario, rollout: Rollout, decided: torch.Tensor) -> tuple[Counter, list[Collision]]:
+    """Counts over the agents of `decided` (T, A), whose steps begin at the start of the drive, and their collisions."""
+    begin, map, struck = scenario.start, scenario.scene.map, first_hits(rollout)
+    agents, log = rollout.agents[begin:], scenario.log[begin : len(rollout.agents.valid)]
+    at_start = touching_at_start(scenario)
     out, who = Counter(), decided.any(0)
     touch = touches(agents, decided)
     logged = torch.stack([overlaps(a) for a in log])
     judged = who & ~at_start.any(0)
-    new = touch & ~logged & ~at_start
+    new = begun(agents, touch, logged) & ~at_start
     out["agents"] += int(who.sum())
     out["judged"] += int(judged.sum())
     out["contact at start"] += int((who & at_start.any(0)).sum())
@@ -80,9 +82,9 @@ def judge(agents: Agents, log: Agents, road: RoadMap, decided: torch.Tensor, at_
     out["new collisions"] += int((new.any(-1).any(0) & judged).sum())
     out["with the ego"] += int((touch[..., 0].any(0) & judged).sum())
     out["collisions of the log"] += int((logged.any(-1).any(0) & judged).sum())
-    causes = collisions(agents, log, decided, touch, logged, judged)
-    if mapped:
-        off_the_road(out, agents, log, road, decided, who)
+    causes = collisions(agents, log, decided, struck, touch, new, logged, judged)
+    if len(map.drivable):
+        off_the_road(out, agents, log, RoadMap.of(map), decided, who)
     return out, causes
 
 
@@ -111,34 +113,30 @@ def run(scenario: Scenario, planner: str, behavior: str, seed: int):
     begun = time.process_time()
     rollout = drivesim.simulate(scenario, drivesim.planner(planner), behavior=watched, seed=seed)
     seconds = time.process_time() - begun
-    n = len(rollout.agents.valid)
-    map = scenario.scene.map
-    agents, log = rollout.agents[scenario.start :], scenario.log[scenario.start : n]
-    decided = torch.stack([torch.zeros_like(log.valid[0]), *watched.decided])
-    counts, causes = judge(
-        agents, log, RoadMap.of(map), decided, touching_at_start(scenario), len(map.drivable) > 0
-    )  # fmt: skip
-    counts["steps"] = n - 1 - scenario.start
+    decided = torch.stack([torch.zeros_like(rollout.agents.valid[0]), *watched.decided])
+    counts, causes = judge(scenario, rollout, decided)
+    counts["steps"] = len(watched.decided)
     counts["seconds"] = seconds
     return counts, causes, rollout, decided
 
 
 def scenes(data: Path, count: int, seed: int, only: Sequence[str] = ()) -> Iterator[tuple[str, Scenario]]:
     """`count` scenes that can be driven for at least SHORTEST seconds: of each format in turn one by lot, until those
-    of all formats are used up. `only` names them instead."""
+    of all formats are used up; a scene that several formats have counts once. `only` names them instead."""
     origins = {name: source(name, data / folder) for name, folder in FOLDERS.items() if (data / folder).exists()}
-    rng = np.random.default_rng(seed)
+    rng, seen = np.random.default_rng(seed), set()
     left = {name: [str(id) for id in rng.permutation(origin.ids())] for name, origin in origins.items()}
     while count > 0 and any(left.values()):
         for name in [name for name in left if left[name]]:
             id = left[name].pop()
-            if only and not any(id.startswith(x) for x in only):
+            if id.split("_")[-1] in seen or (only and not any(id.startswith(x) for x in only)):
                 continue
             try:
                 scenario = origins[name].load(id)
             except NotDrivable:
                 continue
             if count > 0 and (scenario.steps - 1 - scenario.start) * scenario.scene.briefing.dt >= SHORTEST:
+                seen.add(id.split("_")[-1] if "scene" in id else id)
                 count -= 1
                 yield name, scenario
 
@@ -189,23 +187,32 @@ def tell_scene(name: str, scenario: Scenario, behavior: str, planner: str, count
 def tell_collisions(scenario: Scenario, found: list[Collision]) -> None:
     for c in found:
         a, b = scenario.track_ids[c.agent], scenario.track_ids[c.other]
-        logged = "in the log too" if c.logged_now else "in the log at another time" if c.logged_ever else ""
-        print(f"    {c.agent} ({a}) with {c.other} ({b}) at {scenario.start + c.step}: {c.cause} {logged}".rstrip())
+        logged = ", begun by the log" if not c.new else ", at another time in the log" if c.logged else ""
+        print(f"    {c.agent} ({a}) with {c.other} ({b}) at step {scenario.start + c.step}: {c.cause}{logged}")
 
 
 def table_of_causes(causes: dict[tuple[str, str], list[Collision]]) -> None:
-    """Agents by what their first contact was: all, those whose boxes overlap in the log at that step, or at another."""
+    """Agents by what their first contact was: all, those which the log began, others whose boxes overlap at some step
+    of the log."""
     for (behavior, planner), found in causes.items():
-        print(f"\n{behavior}/{planner}: first contacts{'':27}agents  in the log then  at another time")
+        print(f"\n{behavior}/{planner}: first contacts{'':27}agents  begun by the log  else in the log")
         for cause, n in Counter(c.cause for c in found).most_common():
             same = [c for c in found if c.cause == cause]
-            now, ever = sum(c.logged_now for c in same), sum(c.logged_ever and not c.logged_now for c in same)
-            print(f"    {cause:48}{n:6d}{now:17d}{ever:17d}")
+            old, noisy = sum(not c.new for c in same), sum(c.new and c.logged for c in same)
+            print(f"    {cause:48}{n:6d}{old:18d}{noisy:17d}")
     print()
 
 
 def table(total: dict[tuple[str, str], Counter]) -> None:
-    names = ("collisions", "not in the log", "of the log", "off the road", "of the log", "not in the log", "middle off")
+    names = (
+        "collisions",
+        "begun in the drive",
+        "of the log",
+        "off the road",
+        "of the log",
+        "not in the log",
+        "middle off",
+    )
     print(" " * 21 + "".join(f"{name:>19}" for name in names))
     for (behavior, planner), c in total.items():
         print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,8 +18,9 @@ from drivesim.traffic.following import IDM
 from drivesim.traffic.population import Population
 from drivesim.traffic.records import records_of
 from drivesim.traffic.tables import Drivers, Progress, drivers_of
-from drivesim.types import Action, Agents, Scenario, Scene, State
+from drivesim.types import DT, Action, Agents, Scenario, Scene, State
 
+from .clearance import Ways, expected
 from .switching import Switches, Why, look
 from .walkers import Paths, Walkers
 
@@ -77,13 +79,17 @@ def act(traffic: IDMTraffic, state: State) -> tuple[Action, State]:
     is not true any more."""
     assert isinstance(state.mind, Minds)
     minds = state.mind
+    drivers = minds.drivers
     switches = minds.switches.map(torch.clone)  # written below; the states of the past keep theirs
-    look(switches, minds.log, state, minds.drivers.active | minds.paths.walks)
+    ways = Ways(drivers.points, drivers.length, minds.progress.s)
+    look(switches, minds.log, state, drivers.active | minds.paths.walks, ways)
     decides = switches.done & state.agents.valid
     command, progress = drive(minds.records, minds.progress, state, decides, traffic.driver)
     walkers = torch.nonzero(decides & minds.paths.walks)[:, 0]
     if len(walkers):
-        command[walkers] = traffic.walkers.drive(minds.paths, state, walkers)
+        ways = ways.replace(s=progress.s)
+        soon = partial(expected, state, minds.log, decides, ways, DT)
+        command[walkers] = traffic.walkers.drive(minds.paths, state, walkers, soon, minds.records.agents[0], DT)
     return Action(command, _known(command)), state.replace(mind=minds.replace(progress=progress, switches=switches))
 
 

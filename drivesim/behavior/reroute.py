@@ -9,7 +9,7 @@ from drivesim.dynamics.bicycle import axles
 from drivesim.traffic.conflicts import Zones, find_zones
 from drivesim.traffic.following import SPACING, speed_limits
 from drivesim.traffic.routes import end_of_road
-from drivesim.traffic.tables import Drivers, Lines, Progress, cruise, lines_of, trailing
+from drivesim.traffic.tables import Drivers, Lines, Progress, cruise, lines_of, noses, trailing
 from drivesim.types import Agents, Scenario
 
 CHANGING = 60.0
@@ -32,11 +32,13 @@ def rerouted(
     row = torch.cat([points, points[-1:].expand(drivers.points.shape[1] - len(points), 2)])
     length = torch.tensor(SPACING * (len(points) - 1))
     _, rear = axles(agents, scene.briefing.vehicle)
+    axle = trailing(row[None], rear[i : i + 1])
     drivers = drivers.replace(
         points=put(drivers.points, i, row), length=put(drivers.length, i, length),
         limit=put(drivers.limit, i, _limit(drivers, i, row, len(points), scenario)),
         end=put(drivers.end, i, length.clamp_max(end_of_road(map, points, known))),
-        axle=put(drivers.axle, i, trailing(row[None], rear[i : i + 1])[0]),
+        axle=put(drivers.axle, i, axle[0]),
+        nose=put(drivers.nose, i, noses(row[None], axle, agents.size[i : i + 1])[0]),
     )  # fmt: skip
     progress = progress.replace(s=put(progress.s, i, torch.tensor(s)))
     fresh = lines_of(row[None], length[None], scene.signals, map)
@@ -57,7 +59,8 @@ def _as_long_as(drivers: Drivers, n: int) -> Drivers:
     if more <= 0:
         return drivers
     longer = lambda x: torch.cat([x, x[:, -1:].expand(-1, more, *x.shape[2:])], 1)  # noqa: E731
-    return drivers.replace(points=longer(drivers.points), limit=longer(drivers.limit), axle=longer(drivers.axle))
+    tables = ("points", "limit", "axle", "nose")
+    return drivers.replace(**{name: longer(getattr(drivers, name)) for name in tables})
 
 
 def _limit(drivers: Drivers, i: int, row: Tensor, count: int, scenario: Scenario) -> Tensor:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from drivesim.geometry import rotate, wrap_angle
 from drivesim.struct import Struct, tensor
-from drivesim.types import Agents, Event, Scenario, State
+from drivesim.types import WALKERS, Agents, Event, Scenario, State, is_kind
 
-from .clearance import ahead, clearance
+from .clearance import Ways, ahead, clearance
 
 ASTRAY = 0.3
 """From its logged place, beyond which a body has left its log [m]: the trackers stay within."""
@@ -21,6 +21,12 @@ CLOSE = 0.5
 
 CLOSER = 0.3
 """Than in the log, by which bodies have to come for the log to be untrue [m]."""
+
+ON_FOOT = 2.0
+"""How far ahead people on foot look [s]: they stop at once."""
+
+TOUCH, SOON = 0.05, 0.6
+"""Two on foot about to touch [m], this soon [s]: who follows the log minds who does not, however close they walked."""
 
 LEADER = 3.0
 """From its logged place, beyond which a leader's follower needs to look for himself [m]."""
@@ -50,8 +56,13 @@ class Switches(Struct):
         return self.step >= 0
 
 
-def look(switches: Switches, log: Agents, state: State, fit: Tensor, seconds: float = 3.0) -> None:
-    """Switch those of `fit` (A,) whose logged (T, A) next `seconds` are not true any more, given the state now."""
+def look(
+    switches: Switches, log: Agents, state: State, fit: Tensor, ways: Ways | None = None, seconds: float = 3.0
+) -> None:
+    """Switch those of `fit` (A,) whose logged (T, A) next `seconds` are not true any more, given the state now.
+
+    Who has left its log is expected to go on along its way (`ways`).
+    """
     agents, now = state.agents, int(state.step)
     here = log[min(now, len(log.valid) - 1)]
     off = (agents.xy - here.xy).norm(dim=-1)
@@ -62,12 +73,14 @@ def look(switches: Switches, log: Agents, state: State, fit: Tensor, seconds: fl
     steps = steps[steps < len(log.valid)]
     if not len(who) or not len(others) or not len(steps):
         return
-    mine, theirs = log[steps][:, who], log[steps][:, others]
-    coming = ahead(agents, state.body, 0.1 * (steps - now).float())[:, others]
+    mine, theirs, due = log[steps][:, who], log[steps][:, others], 0.1 * (steps - now).float()
+    coming = ahead(agents, state.body, due, ways)[:, others]
     will, was = clearance(mine, coming), clearance(mine, theirs)
-    hit = ((will < CLOSE) & (will < was - CLOSER)).any(0)
-    lost = _leads(here[who], here[others]) & ~(off[others] < LEADER)
-    for reason, why in ((hit, Why.CONFLICT), (lost, Why.LEADER)):
+    afoot, both = (is_kind(agents.kind[x], WALKERS) for x in (who, others))
+    hit = (will < CLOSE) & (will < was - CLOSER) & (~afoot | (due <= ON_FOOT)[:, None])[..., None]
+    hit |= (will < TOUCH) & (due <= SOON)[:, None, None] & (afoot[:, None] & both)
+    lost = _leads(here[who], here[others]) & ~(off[others] < LEADER) & ~afoot[:, None]
+    for reason, why in ((hit.any(0), Why.CONFLICT), (lost, Why.LEADER)):
         rows = torch.nonzero(reason.any(1) & ~switches.done[who])[:, 0]
         switches.step[who[rows]], switches.why[who[rows]] = now, int(why)
         switches.by[who[rows]] = others[reason[rows].long().argmax(1)]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from drivesim.dynamics.limits import limits_of
+from drivesim.traffic.following import SPACING
 from drivesim.types import CYCLES, WALKERS, Agents, Body, Scenario, is_kind
 
 from .area import Areas, areas_of
@@ -29,15 +30,16 @@ MOTION = np.dtype(
 
 AGENT = np.dtype(
     [(name, I) for name in ("route", "points", "line", "lines", "zone", "zones", "last")]
-    + [(name, F) for name in ("reach", "end", "acceleration", "braking", "gap")]
+    + [(name, F) for name in ("reach", "end", "acceleration", "braking", "gap", "swing")]
     + [(name, F) for name in ("most_acceleration", "most_braking", "power", "most_speed")]
     + [(name, F) for name in ("most_steering", "steering_rate", "most_lateral", "yaw_rate")]
     + [(name, BOOL) for name in ("active", "walks", "cycles")],
     align=True,
 )
-"""An agent for good: where its route (`points` of `reach` metres), lines and zones begin; manners and limits."""
+"""An agent for good: where its route (`points` of `reach` metres), lines and zones begin; manners and limits; `swing`
+is the longest way of its nose between two points [m]."""
 
-POINT = np.dtype([(name, np.float32) for name in ("x", "y", "axle_x", "axle_y", "limit")])
+POINT = np.dtype([(name, np.float32) for name in ("x", "y", "axle_x", "axle_y", "nose_x", "nose_y", "limit")])
 """Of a route."""
 
 LINE = np.dtype([("s", F), ("kind", I), ("ref", I)])
@@ -154,6 +156,7 @@ class _Scene:
                 "route": before(count), "points": count, "line": before(lines), "lines": lines,
                 "zone": before(zones), "zones": zones, "last": drivers.last, "reach": drivers.length,
                 "end": drivers.end, "acceleration": style.acceleration, "braking": style.braking, "gap": style.gap,
+                "swing": (drivers.nose[:, 1:] - drivers.nose[:, :-1]).norm(dim=-1).amax(1).clamp_min(SPACING),
                 "most_acceleration": limits.acceleration, "most_braking": limits.braking, "power": limits.power,
                 "most_speed": limits.speed, "most_steering": limits.steering, "steering_rate": limits.steering_rate,
                 "most_lateral": limits.lateral, "yaw_rate": limits.yaw_rate, "active": drivers.active,
@@ -161,8 +164,8 @@ class _Scene:
             },
         )  # fmt: skip
         on_route = torch.arange(drivers.points.shape[1]) < count[:, None]
-        flat = torch.cat([drivers.points, drivers.axle, drivers.limit[..., None]], -1)[on_route].float().numpy()
-        self.points = np.ascontiguousarray(flat).view(POINT)[:, 0]
+        flat = torch.cat([drivers.points, drivers.axle, drivers.nose, drivers.limit[..., None]], -1)
+        self.points = np.ascontiguousarray(flat[on_route].float().numpy()).view(POINT)[:, 0]
         self.lines = np.zeros(int(lines.sum()), LINE)
         _fill(self.lines, {name: getattr(drivers.lines, name)[there] for name in ("s", "kind", "ref")})
         nearest = torch.sort(drivers.zones.begin, stable=True).indices

@@ -18,7 +18,10 @@ from drivesim.traffic.following import SPACING, lane_limits, lane_yaws, speed_li
 from drivesim.traffic.routes import BEFORE, drives, end_of_road, route_of
 from drivesim.traffic.rules import entries, passes
 from drivesim.traffic.styles import Styles
-from drivesim.types import WALKERS, Map, Scenario, Signals, StopKind, is_kind
+from drivesim.types import WALKERS, Agents, Map, Scenario, Signals, StopKind, is_kind
+
+WIDER = 0.1
+"""Than its body, to each side, is the disc that a driver keeps free ahead [m]."""
 
 
 class LineKind(IntEnum):
@@ -44,6 +47,7 @@ class Drivers(Struct):
 
     points: Tensor = tensor(event=2)  # (..., A, P, 2) way of the box's middle, every SPACING metres; padded by its end
     axle: Tensor = tensor(event=2)  # (..., A, P, 2) where the rear axle is then
+    nose: Tensor = tensor(event=2)  # (..., A, P, 2) and a disc as wide as the body, within its front; see `noses`
     limit: Tensor = tensor(event=1)  # (..., A, P) speed that lane and curves allow [m/s]
     length: Tensor = tensor()  # (..., A) of the route [m], 0 where there is none
     end: Tensor = tensor()  # (..., A) arc length at which the road ends, at most the length
@@ -90,15 +94,18 @@ def drivers_of(scenario: Scenario, seed: int, style: Styles, moving: float) -> D
     active = length > 0
     active[0] = False
     size = log.size.nan_to_num(0).amax(0)
-    limit = speed_limits(points, cruise(scenario, points, style.pace), style.lateral, style.braking)
+    along = BEFORE + torch.cat([torch.zeros(1, n), (log.xy[1:] - log.xy[:-1]).norm(dim=-1).nan_to_num(0).cumsum(0)])
+    usual = torch.maximum(cruise(scenario, points, style.pace), logged_speeds(log, along, points.shape[1]))
+    limit = speed_limits(points, usual, style.lateral, style.braking)
     last = (length / SPACING).round().long()[:, None]
     limit = limit.gather(1, torch.arange(points.shape[1]).expand(n, -1).minimum(last))  # padding is as its last point
     end = torch.minimum(torch.tensor(end), length)
     start = torch.where(active, BEFORE - 5.0, 0.0)
-    step = (log.xy[1:] - log.xy[:-1]).norm(dim=-1).nan_to_num(0)
+    axle = trailing(points, axles(log[0].replace(size=size), scene.briefing.vehicle)[1])
     return Drivers(
         points=points,
-        axle=trailing(points, axles(log[0].replace(size=size), scene.briefing.vehicle)[1]),
+        axle=axle,
+        nose=noses(points, axle, size),
         limit=limit,
         length=length,
         end=end,
@@ -107,7 +114,7 @@ def drivers_of(scenario: Scenario, seed: int, style: Styles, moving: float) -> D
         style=style,
         lines=lines_of(points, length, scene.signals, scene.map),
         zones=find_zones(points, end, size[:, 1], start),
-        along=BEFORE + torch.cat([torch.zeros(1, n), step.cumsum(0)]),
+        along=along,
     )
 
 
@@ -138,6 +145,28 @@ def _trailing(points, rear):
             if k + 1 < points.shape[1]:
                 bx, by = out[i, k, 0] - points[i, k + 1, 0], out[i, k, 1] - points[i, k + 1, 1]
     return out
+
+
+def noses(points: Tensor, axle: Tensor, size: Tensor) -> Tensor:
+    """Middles (A, P, 2) of discs that touch the front of bodies of `size` (A, 3) from within, as wide as these and
+    WIDER to each side, whose middles and rear axles are at points and axle (A, P, 2).
+
+    In a bend the front of a long body is far outside the way of its middle.
+    """
+    reach = size[:, 0] / 2 - (size[:, 1] / 2 + WIDER)
+    return points + reach[:, None, None] * torch.nn.functional.normalize(points - axle, dim=-1)
+
+
+def logged_speeds(log: Agents, along: Tensor, count: int) -> Tensor:
+    """Speed (A, count) at which the log (T, A) passes the points of routes, `along` (T, A) them; 0 where it does not:
+    whoever was faster than others, or than is allowed, likes to be so again."""
+    out, s = np.zeros((log.valid.shape[1], count)), SPACING * np.arange(count)
+    for i in range(len(out)):
+        there = log.valid[:, i]
+        if bool(there.any()):
+            place, speed = along[there, i].double().numpy(), log.speed[there, i].double().numpy()
+            out[i] = np.interp(s, place, speed, left=0.0, right=0.0)
+    return torch.from_numpy(out.clip(0)).float()
 
 
 def lines_of(points: Tensor, length: Tensor, signals: Signals, map: Map) -> Lines:

@@ -32,13 +32,13 @@ def give_way(zones: Zones, traffic: Traffic, braking: float) -> tuple[Tensor, Te
     with torch.no_grad():
         cannot = me.speed.square() / (2 * braking) > d + 0.5
         yields = (zones.me >= 0) & _yields(zones, me, other, d, od, cannot, braking)
-    behind = torch.where(within, -zones.other_begin + other.s - other.half, -od - 2 * other.half)
-    virtual = zones.merges & ~(cannot & ~within)
-    near = d.clamp_min(0.1)
-    gap = torch.where(virtual, (d + behind).clamp_min(0.1), near)
-    # who merges may roll up to the merge but no further while the other is abreast
-    gap = torch.where(virtual & ~within, torch.maximum(gap, near), gap)
-    return yields, gap, torch.where(virtual, other.speed, 0.0)
+    virtual, near = zones.merges & ~(cannot & ~within), d.clamp_min(0.1)
+    behind = (d - zones.other_begin + other.s - other.half).clamp_min(0.1)
+    gap = torch.where(virtual & within, behind, near)
+    # who merges may roll up to the merge, so as to be there when the other's rear has gone by
+    passed = _when(od + 2 * other.half, other).clamp_min(0.1)
+    pace = torch.where(within, other.speed, torch.minimum(other.speed, d.clamp_min(0) / passed))
+    return yields, gap, torch.where(virtual, pace, 0.0)
 
 
 def _yields(

@@ -14,7 +14,7 @@ from drivesim.traffic.following import IDM, SPACING
 from drivesim.traffic.styles import Styles
 from drivesim.types import DT, Agents, Light
 
-from ..kernel.decide import LATERAL, ON_ROUTE, SHORTEST
+from ..kernel.decide import EAGER, LATERAL, ON_ROUTE, SHORTEST
 from ..tables import Drivers, Progress
 from .conflicts import Traffic, give_way
 from .leaders import leaders
@@ -46,7 +46,8 @@ def decide(tables: Tables, now: Now, decides: Tensor, driver: IDM) -> tuple[Tens
     front = here + half
 
     gap, pace = leaders(drivers, agents, here)
-    progress = _settled(progress, drivers, decides, gap, speed)
+    calm = (1 - (speed / desired.clamp_min(0.1)) ** driver.exponent).clamp_min(EAGER).sqrt()
+    progress = _settled(progress, drivers, decides, calm * gap.clamp_max(FARTHEST), speed)
     stop = line_gap(drivers, progress.stood, front, speed, _lights(tables, now.step), driver.max_braking)
     stop = torch.minimum(stop, crosswalk_gap(tables, agents, front, speed, driver.max_braking))
     over = now.step[:, None] >= drivers.last  # nothing but the map's end is ahead: it may leave the world there
@@ -85,8 +86,9 @@ def place(tables: Tables, agents: Agents, progress: Progress, step: Tensor) -> t
 
 
 def _settled(progress: Progress, drivers: Drivers, decides: Tensor, gap: Tensor, speed: Tensor) -> Progress:
-    """Drivers who take over behind a leader keep the headway that the log left them with, if it is the shorter."""
-    left = (gap.clamp_max(FARTHEST) - drivers.style.gap) / speed.clamp_min(0.1)
+    """Drivers who take over behind a leader keep the headway that the log left them with, if it is the shorter: that
+    which lets them go on as fast with `gap` (B, A), the part of the way to the leader that they may wish for."""
+    left = (gap - drivers.style.gap) / speed.clamp_min(0.1)
     shorter = torch.minimum(progress.headway, left.clamp_min(SHORTEST))
     headway = torch.where(decides & ~progress.settled, shorter, progress.headway)
     return progress.replace(headway=headway, settled=progress.settled | decides)

@@ -11,7 +11,7 @@ from drivesim.geometry import heading
 from drivesim.traffic.following import SPACING
 from drivesim.types import WALKERS, Agents, is_kind
 
-from ..tables import Drivers
+from ..tables import WIDER, Drivers
 from .routes import at
 
 HORIZON = 60
@@ -48,17 +48,16 @@ def boxes_of(agents: Agents, drivers: Drivers) -> Boxes:
 def leaders(drivers: Drivers, agents: Agents, s: Tensor) -> tuple[Tensor, Tensor]:
     """Free way (B, A) before whoever is ahead on each one's route, inf if nobody, and that one's speed along it (B, A).
 
-    A disc as wide as the follower (and 0.1 m to each side) goes along the route from its front in steps of a metre.
+    A disc as wide as the follower (and 0.1 m to each side) goes with its front while it drives on metre by metre.
     Of the boxes that the first disc touches the nearest leads; where between that disc and the one before they touch
     is found by that box's own distances. Ahead is whose middle is ahead of one's own.
     """
     boxes = boxes_of(agents, drivers)
-    radius = agents.size[..., 1] / 2 + 0.1
-    begin = s + agents.size[..., 0] / 2 - radius
+    radius = agents.size[..., 1] / 2 + WIDER
     with torch.no_grad():
-        hit, first, who = _search(drivers, agents, boxes, begin, radius)
+        hit, first, who = _search(drivers, agents, boxes, s, radius)
     before = (first - 1).clamp_min(0)
-    discs, way = at(drivers.points, drivers.length, begin[..., None] + SPACING * torch.stack([before, first], -1))
+    discs, way = at(drivers.nose, drivers.length, s[..., None] + SPACING * torch.stack([before, first], -1))
     box = [x.gather(1, who) for x in (boxes.xy[..., 0], boxes.xy[..., 1], boxes.yaw)]
     half, velocity = (x.gather(1, who[..., None].expand(*who.shape, 2)) for x in (boxes.half, boxes.velocity))
     middle, yaw = torch.stack(box[:2], -1), box[2]
@@ -70,16 +69,16 @@ def leaders(drivers: Drivers, agents: Agents, s: Tensor) -> tuple[Tensor, Tensor
 
 
 def _search(
-    drivers: Drivers, agents: Agents, boxes: Boxes, begin: Tensor, radius: Tensor
+    drivers: Drivers, agents: Agents, boxes: Boxes, s: Tensor, radius: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Whether a box is touched (B, A), by which disc first, and which box."""
     toward = heading(agents.yaw)
     offset = boxes.xy[:, None] - agents.xy[:, :, None]
     ahead = (offset * toward[:, :, None]).sum(-1) > 0
-    own = boxes.owner == torch.arange(agents.valid.shape[1], device=begin.device)[:, None]
+    own = boxes.owner == torch.arange(agents.valid.shape[1], device=s.device)[:, None]
     counts = ahead & boxes.there[:, None] & ~own
-    k = torch.arange(HORIZON, device=begin.device)
-    discs, _ = at(drivers.points, drivers.length, begin[..., None] + SPACING * k)
+    k = torch.arange(HORIZON, device=s.device)
+    discs, _ = at(drivers.nose, drivers.length, s[..., None] + SPACING * k)
     distance = _distance(
         discs[:, :, :, None], boxes.xy[:, None, None], boxes.yaw[:, None, None], boxes.half[:, None, None]
     )

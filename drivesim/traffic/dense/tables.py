@@ -36,11 +36,11 @@ class Tables(Struct):
 FILL = {
     "kind": 0, "valid": False, "steering": 0.0, "acceleration": 0.0, "length": 0.0, "end": 0.0, "last": -1,
     "active": False, "style": 1.0, "s": torch.inf, "ref": 0, "zones": 0.0, "me": -1, "other": -1, "merges": False,
-    "points": 0.0, "axle": 0.0, "limit": 0.0, "along": 0.0, "size": 0.0,
+    "points": 0.0, "axle": 0.0, "nose": 0.0, "limit": 0.0, "along": 0.0, "size": 0.0,
 }  # fmt: skip
 """What padding is, by field; NaN where nothing is said. It holds for the fields of a field, too."""
 
-EDGE = {"points": 1, "axle": 1, "limit": 1, "along": 0}
+EDGE = {"points": 1, "axle": 1, "nose": 1, "limit": 1, "along": 0}
 """Dimensions that are padded by their last entry."""
 
 

@@ -70,8 +70,8 @@ def give_way(i, zone, s, half, speed, desired, free, minor, deaf, there, acceler
         return np.nan, 0.0
     if not (zone.merges and not (cannot and not within)):
         return max(d, 0.1), 0.0
-    behind = -zone.other_begin + s[j] - half[j] if within else -od - 2 * half[j]
-    gap = max(d + behind, 0.1)
-    if not within:  # who merges may roll up to the merge but no further while the other is abreast
-        gap = max(gap, max(d, 0.1))
-    return gap, speed[j]
+    if within:
+        return max(d - zone.other_begin + s[j] - half[j], 0.1), speed[j]
+    # who merges may roll up to the merge, so as to be there when the other's rear has gone by
+    passed = when(od + 2 * half[j], speed[j], desired[j], accelerations[j], deaf[j])
+    return max(d, 0.1), min(speed[j], max(d, 0.0) / max(passed, 0.1))

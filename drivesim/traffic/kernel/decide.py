@@ -19,8 +19,17 @@ ON_ROUTE = 3.0
 SHORTEST = 0.6
 """Headway that a driver ever keeps [s]."""
 
+EAGER = 0.25
+"""Share of its acceleration that a driver who follows has left, at least: it would be faster without the leader."""
+
 LATERAL = 4.0
 """Acceleration in bends that no driver exceeds [m/s^2]; `Styles.lateral` is what they like."""
+
+
+@device
+def calm(speed, desired, exponent):
+    """Share of the gap that a driver may wish for and still keep its speed: where the model is in balance."""
+    return np.sqrt(max(1 - (speed / max(desired, 0.1)) ** exponent, EAGER))
 
 
 @device
@@ -129,7 +138,7 @@ def decide(
         desired[i] = points[agent.route + min(max(int(here[i] / SPACING), 0), agent.points - 1)].limit
         gap[i], pace[i] = leader_of(i, here[i], off[i], now, agents, cos, sin, points, boxes, owner, near, candidates)
         if not me.settled:
-            left = max((gap[i] - agent.gap) / max(speed[i], 0.1), SHORTEST)
+            left = max((calm(speed[i], desired[i], exponent) * gap[i] - agent.gap) / max(speed[i], 0.1), SHORTEST)
             now[i].headway = min(me.headway, left)
             now[i].settled = True
         front = here[i] + half[i]

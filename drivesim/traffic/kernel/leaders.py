@@ -6,6 +6,7 @@ import numpy as np
 
 from drivesim.traffic.following import SPACING
 
+from ..tables import WIDER
 from .routes import device, length, segment
 
 HORIZON = 60.0
@@ -14,7 +15,7 @@ HORIZON = 60.0
 DISCS = int(HORIZON / SPACING)
 
 BETWEEN = 3.01
-"""From a disc between two that are four apart to the nearer of them [m], at most: they follow each other by a metre."""
+"""From a disc between two that are four apart to the nearer of them, at most, in steps from one disc to the next."""
 
 X, Y, COS, SIN, HALF_LENGTH, HALF_WIDTH, RADIUS, VX, VY = range(9)
 """Columns of boxes that drivers look at."""
@@ -64,12 +65,12 @@ def distance_to_box(x, y, boxes, j):
 
 @device
 def disc_at(points, agent, base, share, k):
-    """Middle (x, y) of disc k; the first is `share` of a segment after route point `base`."""
+    """Middle (x, y) of disc k; the first is where the nose is `share` of a segment after route point `base`."""
     m = min(max(base + k, 0), max(agent.points - 2, 0))
     t = share + (base + k - m)
     a, b = points[agent.route + m], points[agent.route + m + 1]
-    ax, ay = np.float64(a.x), np.float64(a.y)
-    return ax + (b.x - ax) * t, ay + (b.y - ay) * t
+    ax, ay = np.float64(a.nose_x), np.float64(a.nose_y)
+    return ax + (b.nose_x - ax) * t, ay + (b.nose_y - ay) * t
 
 
 @device
@@ -81,15 +82,16 @@ def swing(me, cos, sin, points, agent, base, share):
         dx, dy = x - me.x, y - me.y
         beside = dy * cos - dx * sin
         right, left, ahead = min(right, beside), max(left, beside), max(ahead, dx * cos + dy * sin)
-    return right - BETWEEN, left + BETWEEN, ahead + BETWEEN
+    between = BETWEEN * agent.swing
+    return right - between, left + between, ahead + between
 
 
 @device
-def in_corridor(me, cos, sin, radius, most, right, left, ahead, boxes, near):
+def in_corridor(me, cos, sin, radius, far, right, left, ahead, boxes, near):
     """Mark near (N,) those boxes (9, N) that are ahead and that discs of `radius` may reach: one pass without branches,
     which the compiler makes a vector loop."""
     xs, ys, radii = boxes[X], boxes[Y], boxes[RADIUS]
-    x, y, far = me.x, me.y, DISCS + most + radius
+    x, y = me.x, me.y
     for j in range(len(near)):
         dx, dy, r = xs[j] - x, ys[j] - y, radii[j]
         along, beside, room, limit = dx * cos + dy * sin, dy * cos - dx * sin, r + radius, far + r
@@ -133,7 +135,7 @@ def first_touch(j, k, last, radius, points, agent, base, share, boxes):
             free = distance_to_box(x, y, boxes, j) - radius
             if free <= 0:
                 return k, free
-        k += int(free / SPACING - 1e-6) + 1  # each disc is at most a metre nearer than the one before
+        k += int(free / agent.swing - 1e-6) + 1  # no disc is nearer by more than that than the one before
     return DISCS, np.inf
 
 
@@ -141,23 +143,22 @@ def first_touch(j, k, last, radius, points, agent, base, share, boxes):
 def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, near, candidates):
     """Free way before whoever is ahead on the route of agent i, inf if nobody, and that one's speed along it.
 
-    A disc as wide as the follower (and 0.1 m to each side) goes along the route from its front in steps of a metre.
+    A disc as wide as the follower (and 0.1 m to each side) goes with its front while it drives on metre by metre.
     s is the follower's arc length, `off` its distance beside the route; near, candidates (N,) are scratch for N boxes.
     """
     me, agent, c, sn = now[i], agents[i], cos[i], sin[i]
-    radius = me.width / 2 + 0.1
-    begin = s + me.length / 2 - radius
-    base = int(np.floor(begin / SPACING))
-    share = begin / SPACING - base
-    most = me.length / 2 + off + 0.01  # the first disc is no further from the follower, the next ones a metre each
+    radius = me.width / 2 + WIDER
+    base = int(np.floor(s / SPACING))
+    share = s / SPACING - base
+    most = me.length / 2 + off + 0.01  # the first disc is no further from the follower, the next ones a swing each
     right, left, ahead = swing(me, c, sn, points, agent, base, share)
-    in_corridor(me, c, sn, radius, most, right, left, ahead, boxes, near)
+    in_corridor(me, c, sn, radius, DISCS * agent.swing + most + radius, right, left, ahead, boxes, near)
     first, nearest, leader = DISCS, np.inf, -1
     for n in range(listed(i, me, c, sn, boxes, owner, near, candidates)):
         j = candidates[n]
         dx, dy = boxes[X, j] - me.x, boxes[Y, j] - me.y
         # discs that are nearer to the follower than the box is cannot touch it
-        k = max(int(np.sqrt(dx * dx + dy * dy) - boxes[RADIUS, j] - radius - most), 0)
+        k = max(int((np.sqrt(dx * dx + dy * dy) - boxes[RADIUS, j] - radius - most) / agent.swing), 0)
         k, free = first_touch(j, k, first, radius, points, agent, base, share, boxes)
         if k < first or k == first < DISCS and (free < nearest or free == nearest and j < leader):
             first, nearest, leader = k, free, j
@@ -168,7 +169,8 @@ def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, near, cand
         x, y = disc_at(points, agent, base, share, first - 1)
         outside = min(max(distance_to_box(x, y, boxes, leader) - radius, 0.0), 1e3)
         back = SPACING * -nearest / max(-nearest + outside, 1e-6)
-    k = segment(agent, begin + first * SPACING)
-    dx, dy = np.float64(points[k + 1].x) - points[k].x, np.float64(points[k + 1].y) - points[k].y
+    k = segment(agent, s + first * SPACING)
+    a, b = points[k], points[k + 1]
+    dx, dy = np.float64(b.nose_x) - a.nose_x, np.float64(b.nose_y) - a.nose_y
     way = max(length(dx, dy), 1e-12)
     return first * SPACING - back, max((boxes[VX, leader] * dx + boxes[VY, leader] * dy) / way, 0.0)
