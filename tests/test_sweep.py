@@ -183,6 +183,7 @@ def test_an_interrupted_run_goes_on_where_it_was(request, here, tmp_path, worker
     if workers:
         request.getfixturevalue("cluster")
     store = Store(tmp_path)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
 
     def interrupt(job, outcome):
         signal.raise_signal(signal.SIGINT)
