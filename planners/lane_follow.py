@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from drivesim.generation.camera import project
+from drivesim.camera import project
 from drivesim.geometry import apply, invert
 from drivesim.traffic.following import ease
 from drivesim.types import Briefing, Camera, Observation, Plan

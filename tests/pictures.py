@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from drivesim.generation.camera import rays, world_from_camera
+from drivesim.camera import rays, world_from_camera
 from drivesim.rigs import rig
 from drivesim.types import (
     Camera,

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivesim.camera import distort, project, rays, undistort, valid_radius, world_from_camera
 from drivesim.errors import InputError
-from drivesim.generation.camera import distort, project, rays, undistort, valid_radius, world_from_camera
 from drivesim.geometry import rotation_from_euler, transform
 from drivesim.types import Camera
 

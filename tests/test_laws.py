@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from drivesim.camera import project, rays, world_from_camera
 from drivesim.config import source
 from drivesim.control.perfect import Perfect
-from drivesim.generation.camera import project, rays, world_from_camera
 from drivesim.generation.layout import LayoutRaster
 from drivesim.geometry import apply, invert
 from drivesim.roadmap import RoadMap

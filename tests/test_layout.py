@@ -9,8 +9,8 @@ import pytest
 import shapely
 import torch
 
+from drivesim.camera import project, rays, world_from_camera
 from drivesim.errors import InputError
-from drivesim.generation.camera import project, rays, world_from_camera
 from drivesim.generation.layout import LayoutRaster, NoImages
 from drivesim.geometry import apply, invert, rotation_from_euler, transform
 from drivesim.types import (

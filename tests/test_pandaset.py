@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from drivesim.camera import project
 from drivesim.errors import InputError, NotDrivable
-from drivesim.generation.camera import project
 from drivesim.geometry import apply, box_corners, invert, rotate, wrap_angle
 from drivesim.restricted_pickle import read_frame
 from drivesim.roadmap import RoadMap

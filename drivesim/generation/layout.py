@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..camera import distort, rays, world_from_camera
 from ..errors import InputError
 from ..geometry import rotate
 from ..types import Agents, Camera, Frame, Frames, Kind, Provenance, Scenario, Scene, Semantic, Signals, State
 from .agents import SEMANTICS, models, shape_of
 from .antialias import soften
-from .camera import distort, rays, world_from_camera
 from .rasterizer import Instances, View, see, triangles
 from .shading import SUN, Lens, Picture, shade
 from .stage import FAR_TREE, Stage, build, hashed, instances

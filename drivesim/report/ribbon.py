@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from drivesim.generation.camera import project, world_from_camera
+from drivesim.camera import project, world_from_camera
 from drivesim.roadmap import RoadMap
 from drivesim.types import Camera, Frame, Map, Rollout, Semantic
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from ..types import Camera
+from .errors import InputError
+from .types import Camera
 
 
 def project(camera: Camera, points: Tensor) -> tuple[Tensor, Tensor]:
