@@ -53,10 +53,11 @@ def planner(name: str, **options: Any) -> Any:
 
 def score(rollout: Rollout, scenario: Scenario, metrics: Sequence[str] | None = None) -> list[Score]:
     """Scores of one rollout; the metrics of the command line's default unless others are named."""
-    from .config import part
+    from . import drive, parts
     from .manual import defaults
 
-    return [part("metrics", name)([rollout], scenario) for name in metrics or defaults()["metrics"]]
+    wanted = [parts.check("metrics", parts.read("metrics", name)) for name in metrics or defaults()["metrics"]]
+    return [drive.score(part, rollout, scenario) for part in wanted]
 
 
 def __getattr__(name: str) -> Any:

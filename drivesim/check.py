@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from . import parts
+from .asking import check_plan, choose_cameras, observe
 from .errors import InputError, PlannerFailure
 from .protocols import WorldGenerator
-from .simulator import check_plan, choose_cameras, observe, start_state
+from .simulator import start_state
 from .struct import Struct
 from .types import Frames, Observation, Plan, Scenario
 

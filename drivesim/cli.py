@@ -1,4 +1,4 @@
-"""`drivesim check | scenarios | view | convert | fit-traffic | report | compare | explain | doctor`: around a run."""
+"""`drivesim check`, `scenarios`, `view`, `convert`, `plans`, `compare`, ...: around a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .commands import compare, convert, explain, fit_traffic, scenarios, view
+from .commands import compare, convert, doctor, evaluate, explain, fit_traffic, plans, scenarios, view
 from .commands.options import read as _options
 from .errors import InputError
 from .versions import release
@@ -27,10 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     view.add(commands)
     convert.add(commands)
     fit_traffic.add(commands)
+    evaluate.add(commands)
     _add(commands, report, "write the report of stored results again", "out")
     compare.add(commands)
     explain.add(commands)
-    _add(commands, doctor, "what this machine has")
+    plans.add(commands)
+    doctor.add(commands)
     arguments = vars(parser.parse_args(argv))
     sys.path.insert(0, os.getcwd())  # my.pkg:Mine lies where the command is given
     try:
@@ -76,16 +78,6 @@ def report(out: str) -> int:
         raise InputError(f"{out}: no results there; give the `out` of a run")
     print(f"report: {film(Store(out), again=True).resolve()}")
     return 0
-
-
-def doctor() -> int:
-    """Versions and abilities of this machine; 1 if something that a run needs does not work."""
-    from . import doctor
-
-    findings = doctor.examine()
-    for finding in findings:
-        print(f"{'ok   ' if finding.ok else 'WRONG' if finding.needed else 'no   '} {finding.name}: {finding.told}")
-    return 1 if any(finding.needed and not finding.ok for finding in findings) else 0
 
 
 def _planner(name: str, options: Sequence[str]) -> Any:

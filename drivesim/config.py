@@ -30,6 +30,7 @@ class Options:
     seed: int = 0
     seeds: int | None = None  # drive every scenario with the seeds 0..N-1 instead of `seed`
     on_collision: str = "continue"  # or "stop": the rollout ends when the ego is in contact
+    loop: str = "closed"  # or "open": ego and others follow the log; the planner is asked, its plans are judged
     workers: int = 0  # processes; 0 drives in this one
     out: str = "outputs/${now:%Y-%m-%d_%H-%M-%S}"  # folder of the results; what it holds already is kept
 

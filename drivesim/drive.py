@@ -22,6 +22,8 @@ from .simulator import Watch, simulate
 from .storage import Job, Outcome, canonical, parse
 from .types import Rollout, Scenario, Score
 
+NOT_DRIVEN = "open loop: the ego follows its log, and this score judges a drive, not plans"
+
 _KEPT = 3  # scenarios per process; one with its map takes some tens of MB
 
 
@@ -43,9 +45,9 @@ def drive(job: Job, watch: Watch | None = None) -> Outcome:
     with _seeded(job.seed), _planner(job.planner) as planner:
         rollout = simulate(
             scenario, planner, _generation(canonical(job.generation or {})), _built(job.behavior), _built(job.control),
-            seed=job.seed, watch=listen, on_collision=job.on_collision,
+            seed=job.seed, watch=listen, on_collision=job.on_collision, loop=job.loop,
         )  # fmt: skip
-        scores = tuple(_score(metric, rollout, scenario) for metric in job.metrics)
+        scores = tuple(score(metric, rollout, scenario) for metric in job.metrics)
     return Outcome(rollout, scores, licence=scenario.licence, sidecar={"plan_s": seconds})
 
 
@@ -93,17 +95,23 @@ def _planner(part: Mapping[str, Any]) -> Iterator[Any]:
             planner.close()
 
 
-def _score(part: Mapping[str, Any], rollout: Rollout, scenario: Scenario) -> Score:
+def score(part: Mapping[str, Any], rollout: Rollout, scenario: Scenario) -> Score:
+    """What a metric says of a rollout; MetricFailure if it raises or returns no Score.
+
+    In open loop the drive is the log's, so only what judges plans (`judges_plans`) applies.
+    """
     metric = parts.build(part)
     try:
-        score = metric([rollout], scenario)
+        found = metric([rollout], scenario)
     except InputError:
         raise
     except Exception as error:
         raise MetricFailure(f"metric {part['_target_']} raised {type(error).__name__}: {error}") from error
-    if not isinstance(score, Score):
-        raise MetricFailure(f"metric {part['_target_']} returned {type(score).__name__} instead of a Score")
-    return score
+    if not isinstance(found, Score):
+        raise MetricFailure(f"metric {part['_target_']} returned {type(found).__name__} instead of a Score")
+    if rollout.loop == "open" and not getattr(getattr(metric, "func", metric), "judges_plans", False):
+        return found.replace(value=float("nan"), valid=False, reason=NOT_DRIVEN, series=None, shows="", evidence=())
+    return found
 
 
 @contextmanager

@@ -9,6 +9,10 @@ class NotDrivable(InputError):
     """A scene that is read but cannot be driven; listed with the reason, never fatal for the others."""
 
 
+class Untrusted(InputError):
+    """This machine gets known answers wrong: what it would score is worth nothing, so a sweep stops."""
+
+
 class MetricFailure(Exception):
     """A metric broke its contract: a technical failure, neither the planner's nor the input's."""
 

@@ -42,6 +42,8 @@ planner=custom planner.target=my.pkg:Mine +planner.args.x=1
 planner.timeout=SECONDS  run the planner in a child process; a plan that takes longer fails the rollout
 seed=N                   seed of the scenario's randomness (0)
 seeds=N                  drive every scenario with the seeds 0..N-1
+loop=open                all follow the log; the plans are recorded and judged, not driven (closed)
+generation.photos=false  in open loop draw the cameras' pictures, where they would show the log's photos
 on_collision=stop        end a rollout at the ego's first contact (continue: bodies push each other, it goes on)
 workers=N                processes; 0 drives in this one (0)
 out=DIR                  folder of results and report (outputs/<time>); what it holds already is kept
@@ -52,6 +54,7 @@ examples
   python run_closed_loop.py planner=constant_velocity seed=7
   python run_closed_loop.py scenarios=pandaset scenarios.root=DIR
   python run_closed_loop.py scenarios.limit=0 planners=[idm,expert] seeds=3 workers=2
+  python run_closed_loop.py loop=open planner=trajectories planner.path=plans.jsonl metrics=[ade,fde,pdms]
   python run_closed_loop.py -m behavior=replay,idm control=lqr,perfect
 
 -m runs every combination of comma-separated values; --cfg job prints the configuration; more: --hydra-help

@@ -54,7 +54,11 @@ class ScenarioSource(Protocol):
 
 
 class Planner(Protocol):
-    """The system under test."""
+    """The system under test.
+
+    Who plays back plans that were made elsewhere has `play(scenario) -> Iterable[int]` beside these: it is told the
+    scenario before anything else, and says at which steps it has plans. Then `period` says nothing.
+    """
 
     sensors: Sequence[str]  # names of the cameras it looks at; "*" is all, "front" the one that looks straight ahead
     period: float  # seconds between plans, a multiple of dt
@@ -122,6 +126,9 @@ class Controller(Protocol):
 
 
 class Metric(Protocol):
-    """A function. Most take one rollout; realism takes many."""
+    """A function. Most take one rollout; realism takes many.
+
+    One that judges plans, and not how they were driven, has `judges_plans = True`: only such apply in open loop.
+    """
 
     def __call__(self, rollouts: Sequence[Rollout], scenario: Scenario) -> Score: ...

@@ -87,10 +87,13 @@ class RoadMap:
 
     def lanes_at(self, xy: Tensor) -> Tensor:
         """Which lanes' areas hold points (..., 2): bool (..., L)."""
-        flat = _rows(xy)
-        held = [torch.from_numpy(crossings(grid, flat) % 2 == 1) for grid in self._areas]
-        held = torch.stack(held, -1) if held else torch.zeros(len(flat), 0, dtype=torch.bool)
-        return held.reshape(*xy.shape[:-1], len(self._areas))
+        flat, (low, high) = _rows(xy), self._extents
+        held = np.zeros((len(flat), len(self._areas)), bool)
+        known = flat[np.isfinite(flat).all(-1)]
+        if len(known):
+            for lane in ((low <= known.max(0)) & (high >= known.min(0))).all(-1).nonzero()[0]:
+                held[:, lane] = crossings(self._areas[lane], flat) % 2 == 1
+        return torch.from_numpy(held).reshape(*xy.shape[:-1], len(self._areas))
 
     def nearest_lane(
         self, xy: Tensor, yaw: Tensor, reach: float = 4.0, turn: float = torch.pi / 3
@@ -123,6 +126,12 @@ class RoadMap:
     @cached_property
     def _areas(self) -> list[SegmentGrid]:
         return [SegmentGrid.of_rings(Polylines.of([area])) for area in lane_areas(self._lanes)]
+
+    @cached_property
+    def _extents(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corners (L, 2) of the lanes' areas."""
+        low, high = ([f(grid.a, axis=0) for grid in self._areas] for f in (np.min, np.max))
+        return np.reshape(low, (-1, 2)), np.reshape(high, (-1, 2))
 
     @cached_property
     def _graph(self) -> dict[int, list[int]]:

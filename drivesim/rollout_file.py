@@ -24,9 +24,9 @@ from . import parquet
 from .errors import InputError
 from .types import Agents, Body, Cause, Event, Plan, Rollout, Vehicle
 
-FORMAT = 3
-READ = (2, FORMAT)
-"""Formats that can be read: the second knows of no contacts."""
+FORMAT = 4
+READ = (2, 3, FORMAT)
+"""Formats that can be read: the second knows of no contacts, neither it nor the third of open loop."""
 _STATE = {
     "agents.xy": 2, "agents.z": 1, "agents.yaw": 1, "agents.pitch": 1, "agents.roll": 1, "agents.velocity": 2,
     "agents.size": 3, "agents.kind": 1, "agents.valid": 1, "body.steering": 1, "body.acceleration": 1,
@@ -53,7 +53,7 @@ def encode(rollout: Rollout, key: str) -> bytes:
         "scenario_id": rollout.scenario_id, "fingerprint": rollout.fingerprint, "seed": rollout.seed,
         "start": rollout.start, "dt": rollout.dt, "cause": Cause(rollout.cause).name,
         "vehicle": dataclasses.asdict(rollout.vehicle), "versions": dict(rollout.versions),
-        "contacts": [dataclasses.asdict(event) for event in rollout.contacts],
+        "contacts": [dataclasses.asdict(event) for event in rollout.contacts], "loop": rollout.loop,
     }  # fmt: skip
     meta["digest"] = _digest(meta, table)
     buffer = io.BytesIO()
@@ -108,6 +108,7 @@ def _rollout(table: pa.Table, meta: dict[str, Any]) -> Rollout:
         dt=meta["dt"], agents=Agents(**parts["agents"]), body=Body(**parts["body"]), plans=plans,
         plan_steps=plan_steps, vehicle=Vehicle(**meta["vehicle"]), cause=Cause[meta["cause"]],
         versions=meta["versions"], contacts=tuple(_event(event) for event in meta.get("contacts", ())),
+        loop=meta.get("loop", "closed"),
     )  # fmt: skip
 
 

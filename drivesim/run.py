@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from . import drive, sweep
+from . import drive, statistics, sweep
 from .errors import InputError
 from .report.entry import Entry
 from .report.stored import COMMANDS, report, source_name
@@ -53,7 +53,10 @@ def run(work: Work, command: str) -> int:
     page = film(store, summary.keys, _not_driven(work))
     for licence in dict.fromkeys(row["licence"] for row in rows if row["licence"]):
         console.print(f"data licence: {licence}", markup=False)
-    console.print(table(rows))
+    shown, notes = table(rows)
+    console.print(shown)
+    for note in notes:
+        console.print(note, markup=False)
     console.print(f"report: {page.resolve()}")
     return 1 if work.broken or any(row["status"] == "failed" for row in rows) else 0
 
@@ -81,27 +84,41 @@ def film(store: Store, first: Sequence[str] = (), beside: Sequence[Entry] = (), 
         return report(store, first, beside, again, tell)
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Metric x planner: the mean over the rollouts to which it applies, below the counts of rollouts."""
-    groups = {p: [row for row in rows if row["planner"] == p] for p in dict.fromkeys(row["planner"] for row in rows)}
-    shown = Table("", *groups)
+def table(rows: Sequence[Mapping[str, Any]]) -> tuple[Table, list[str]]:
+    """Metric x planner below the counts of rollouts, and what it is to be read with.
+
+    A cell is the mean over the rollouts to which the metric applies with its 95 % interval, and how many they are
+    where some are left out; `drivesim compare` shows the same estimates.
+    """
+    drives = statistics.drives({"": rows})
+    cells = statistics.cells(drives)
+    planners, metrics = (list(dict.fromkeys(names)) for names in ((d.planner for d in drives), (m for _, m in cells)))
+    shown = Table("", *planners)
     for status, told in (("ok", "driven"), ("failed", "failed"), ("skipped", "skipped")):
-        counts = [sum(row["status"] == status for row in mine) for mine in groups.values()]
-        if any(counts) or status == "ok":
-            shown.add_row(told, *(f"{n} of {len(mine)}" for n, mine in zip(counts, groups.values(), strict=True)))
+        if status == "ok" or any(drive.status == status for drive in drives):
+            shown.add_row(told, *(_counted(drives, planner, status) for planner in planners))
     shown.add_section()
-    for name in dict.fromkeys(score["name"] for row in rows for score in row["scores"]):
-        shown.add_row(name, *(_mean(mine, name) for mine in groups.values()))
-    return shown
+    for metric in metrics:
+        less = any(cells[planner, metric].better == "less" for planner in planners)
+        shown.add_row(f"{metric} ↓" if less else metric, *(_cell(cells[planner, metric]) for planner in planners))
+    notes = [f"! {text}" for text in statistics.warnings(cells)]
+    return shown, notes + ["↓ less is better"] * any(cell.better == "less" for cell in cells.values())
 
 
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    scores = [score for row in rows for score in row["scores"] if score["name"] == name]
-    values = [s["value"] for s in scores if s["valid"] and math.isfinite(s["value"])]
-    if not values:
-        return "does not apply"
-    of = f" (n={len(values)})" if len(values) < len(scores) else ""
-    return f"{sum(values) / len(values):.3g}{scores[0]['unit'] and ' ' + scores[0]['unit']}{of}"
+def _counted(drives: Sequence[statistics.Drive], planner: str, status: str) -> str:
+    mine = [drive for drive in drives if drive.planner == planner]
+    there = [drive for drive in mine if drive.status == status]
+    technical = sum(drive.technical for drive in there)
+    return f"{len(there)} of {len(mine)}" + (f", {technical} technical" if technical else "")
+
+
+def _cell(cell: statistics.Cell) -> str:
+    """`0.85 [0.64, 0.95], 3 n/a`: what did not apply is in no mean."""
+    found, left_out = cell.estimate, f", {cell.not_applicable} n/a" if cell.not_applicable else ""
+    if found is None:
+        return "does not apply" if cell.not_applicable else "–"
+    interval = f" [{found.low:.3g}, {found.high:.3g}]" if math.isfinite(found.low) else ""
+    return f"{found.mean:.3g}{cell.unit and ' ' + cell.unit}{interval}{left_out}"
 
 
 def _announce(work: Work) -> None:

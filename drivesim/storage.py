@@ -34,6 +34,8 @@ from . import rollout_file
 from .errors import InputError
 from .types import Event, Rollout, Score
 
+FORMAT = 2
+"""Of rows. The first had no number, and its scores do not say whether more is better: they are read as such."""
 _NON_FINITE = re.compile(r"\\*(NaN|Infinity|-Infinity)")
 _MAX_ROW = 1 << 28  # bytes; a row of ten metrics over a thousand steps takes less than one thousandth of it
 
@@ -54,6 +56,7 @@ class Job:
     seed: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)  # of everything that may change a bit of the result
     on_collision: str = "continue"  # or "stop"
+    loop: str = "closed"  # or "open"
 
     def __post_init__(self) -> None:
         _ = self.key  # refuses at once what is not plain data
@@ -78,11 +81,16 @@ class Outcome:
 
 
 class Store:
-    """Results in a folder. What the folder already holds stays; raises InputError if it cannot be written to."""
+    """Results in a folder. What the folder already holds stays; raises InputError if it cannot be written to, unless it
+    is to be read alone."""
 
-    def __init__(self, out: str | Path) -> None:
+    def __init__(self, out: str | Path, read_only: bool = False) -> None:
         self.out = Path(out)
         self._results, self._rollouts, self._sidecar = (self.out / n for n in ("results", "rollouts", "sidecar"))
+        if not read_only:
+            self._open()
+
+    def _open(self) -> None:
         try:
             for folder in (self._results, self._rollouts, self._sidecar):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -174,6 +182,9 @@ class Store:
                 raise ValueError(f"holds the row of {row['key']}")
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: not a readable result ({error}); delete it and run again") from None
+        if columns and row.get("format", 1) not in range(1, FORMAT + 1):
+            told = f"is of format {row['format']}, this drivesim reads up to {FORMAT}"
+            raise InputError(f"{path} {told}: use the drivesim that wrote it")
         return row
 
 
@@ -196,9 +207,9 @@ def _score(entry: Mapping[str, Any]) -> Score:
 def _row(job: Job, status: str, cause: str, technical: bool, licence: str, scores: Sequence[Score]) -> bytes:
     return _json(
         {
-            "key": job.key, "status": status, "cause": cause, "technical": technical, "licence": licence,
-            "scenario": job.scenario, "fingerprint": job.fingerprint, "planner": job.planner_name, "seed": job.seed,
-            "scores": list(scores), "job": job,
+            "format": FORMAT, "key": job.key, "status": status, "cause": cause, "technical": technical,
+            "licence": licence, "scenario": job.scenario, "fingerprint": job.fingerprint,
+            "planner": job.planner_name, "seed": job.seed, "scores": list(scores), "job": job,
         }
     )  # fmt: skip
 

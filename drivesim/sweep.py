@@ -8,6 +8,8 @@ Whatever happens to one job is a result of that job alone:
     skipped  no         the scene cannot be driven                              no
     failed   yes        the worker died, a file was missing, a bug of ours      yes
 
+A machine that gets the known answers of `canaries` wrong drives nothing: the sweep stops before it stores a result.
+
 To drive another one once more, delete its row or choose another `out`. Neither the order of the jobs nor the number of
 workers changes a byte of what is stored. This module alone knows Ray.
 """
@@ -29,7 +31,8 @@ from typing import Any
 
 import torch
 
-from .errors import InputError, MetricFailure, NotDrivable, PlannerFailure
+from . import canaries
+from .errors import InputError, MetricFailure, NotDrivable, PlannerFailure, Untrusted
 from .simulator import one_thread
 from .storage import Job, Outcome, Store
 
@@ -70,13 +73,15 @@ def run(
     in this one. `progress` is told of every job when it is done, reused ones first (their status is "reused"). A job
     whose worker dies is run up to `attempts` times in all. Ctrl-C ends the run and leaves a usable store.
 
-    Raises InputError if the store cannot be written to.
+    Raises InputError if the store cannot be written to, and Untrusted if this process or a worker gets known answers
+    wrong; nothing of a worker's is stored before it has answered.
     """
     unique = {job.key: job for job in jobs}
     todo = [job for job in unique.values() if not store.has(job.key)]
     counts: Counter[str] = Counter(reused=len(unique) - len(todo))
     tell = progress or (lambda job, outcome: None)
     try:
+        canaries.hold()
         missing = {job.key for job in todo}
         for key in [key for key in unique if key not in missing]:
             tell(unique[key], Outcome(status="reused"))
@@ -141,13 +146,16 @@ class _Worker:
     """Lives in a process of Ray's and drives one job after the other."""
 
     def __init__(self, drive: Drive) -> None:
-        self._drive = drive
+        self._drive, self._trusted = drive, False
 
     def run(self, job: Job) -> Outcome:
         import numba
 
         torch.set_num_threads(1)
         numba.set_num_threads(1)
+        if not self._trusted:  # it may live on another machine than the one that has answered for this process
+            canaries.hold()
+            self._trusted = True
         return _attempt(self._drive, job)
 
 
@@ -179,10 +187,12 @@ def _on_ray(jobs: Sequence[Job], drive: Drive, workers: int, attempts: int) -> I
 
 
 def _fetched(ray: Any, reference: Any) -> Outcome | None:
-    """What a worker sent; None if it died."""
+    """What a worker sent; None if it died. Raises Untrusted if the worker does."""
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:  # an outcome that cannot be pickled
+        if isinstance(error.cause, Untrusted):
+            raise error.cause from None
         return _failure(error, f"{type(error.cause).__name__}: {error.cause}", technical=True)
     except ray.exceptions.RayError:
         return None

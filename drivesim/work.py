@@ -14,7 +14,7 @@ from .catalog.filters import Filter, Sieve
 from .catalog.scan import scan
 from .errors import InputError, NotDrivable
 from .parts import Part
-from .simulator import ON_COLLISION
+from .simulator import check_loop
 from .storage import Job
 from .versions import contents, versions
 from .windows import full_id, nearest
@@ -35,7 +35,7 @@ class Work:
     broken: Mapping[str, str]  # scenarios whose data cannot be read, with the reason
     out: Path
     workers: int
-    sifted: str = ""  # what filters left and what they removed, in words
+    sifted: str = ""  # what filters left and what they removed, and plans that are not used, in words
 
 
 def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
@@ -46,7 +46,8 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
     """
     _root(config, folders)
     planners = _planners(config, folders)
-    shared = {group: parts.check(group, config[group]) for group in ("generation", "behavior", "control")}
+    recorded = _recorded(planners)
+    shared = _shared(config)
     _sighted(planners, shared["generation"])
     metrics = [parts.check(f"metrics.{name}", node) for name, node in config["metrics"].items()]
     asked, node = _scenarios(config["scenarios"])
@@ -54,8 +55,12 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
     origin = parts.build(node)
     stamp = versions([node, *planners.values(), *shared.values(), *metrics]) | contents(shared)
     stamps = {name: stamp | contents({"planner": planner}) for name, planner in planners.items()}
-    given = {**shared, "metrics": metrics, "on_collision": config["on_collision"]}
-    wanted, limit = select(origin, asked.pop("ids"), asked.pop("limit"))
+    given = {**shared, "metrics": metrics, "on_collision": config["on_collision"], "loop": config["loop"]}
+    ids, limit = asked.pop("ids"), asked.pop("limit")
+    if recorded and ids is None and limit is None:  # whoever gives plans alone means the scenarios that they are for
+        ids = _both(recorded, origin)
+    opened = " (open loop)" if config["loop"] == "open" else ""  # wherever results are shown, they say so
+    wanted, limit = select(origin, ids, limit)
     skipped = {id: reason for id, reason in _undrivable(origin).items() if id in wanted}
     broken: dict[str, str] = {}
     jobs: dict[str, list[Job]] = {}
@@ -68,7 +73,7 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
         try:
             fingerprint = origin.fingerprint(id)
             mine = [
-                Job(node, id, fingerprint, planner, name, seed=seed, **given, versions=stamps[name])
+                Job(node, id, fingerprint, planner, name + opened, seed=seed, **given, versions=stamps[name])
                 for name, planner in planners.items()
                 for seed in seeds
             ]
@@ -83,7 +88,50 @@ def work(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Work:
         told = "; ".join(f"{id}: {reason}" for id, reason in {**skipped, **broken}.items())
         raise InputError(f"nothing to drive: {told or 'no scenario is chosen'}")
     every = tuple(job for mine in jobs.values() for job in mine)
-    return Work(every, skipped, broken, Path(config["out"]), config["workers"], sifted)
+    told = "\n".join(words for words in (sifted, _unused(recorded, jobs)) if words)
+    return Work(every, skipped, broken, Path(config["out"]), config["workers"], told)
+
+
+def _shared(config: Mapping[str, Any]) -> dict[str, Part]:
+    """Checked parts that all planners share. In open loop nobody decides, and cameras show the log's photos."""
+    node = dict(config["generation"])
+    photos = node.pop("photos", None)  # beside the options of the generator itself
+    shared = {group: parts.check(group, config[group]) for group in ("behavior", "control")}
+    shared["generation"] = parts.check("generation", node)
+    if config["loop"] == "closed":
+        if photos is not None:
+            raise InputError("generation.photos: an ego that drives is not where the log's photos were taken; "
+                             "this is an option of loop=open")  # fmt: skip
+        return shared
+    if photos is None or parts.convert("generation.photos", photos, bool):
+        shared["generation"] = {"_target_": "drivesim.generation.photos.Photos", "otherwise": shared["generation"]}
+    return {**shared, "behavior": {"_target_": None}, "control": {"_target_": None}}
+
+
+def _recorded(planners: Mapping[str, Part]) -> list[str]:
+    """Scenarios of planners that have plans of some scenarios alone: a file's."""
+    kinds = [(part, parts.locate(str(part["_target_"]), "planner")) for part in planners.values()]
+    return list(dict.fromkeys(id for part, kind in kinds if hasattr(kind, "recorded")
+                              for id in parts.build(part).recorded()))  # fmt: skip
+
+
+def _both(recorded: Sequence[str], origin: Any) -> list[str]:
+    """The source's scenarios that there are plans of."""
+    known = origin.ids()
+    found = [id for id in known if id in {*recorded}]
+    if not found:
+        raise InputError(f"none of the {len(recorded)} scenarios with trajectories ({_some(recorded)}) is among the "
+                         f"source's: {_some(known)}")  # fmt: skip
+    return found
+
+
+def _unused(recorded: Sequence[str], jobs: Mapping[str, Any]) -> str:
+    left = [id for id in recorded if id not in jobs]
+    return f"{len(left)} of {len(recorded)} scenarios with trajectories are not driven: {_some(left)}" if left else ""
+
+
+def _some(ids: Sequence[str], most: int = 8) -> str:
+    return ", ".join(ids[:most]) + (", ..." if len(ids) > most else "")
 
 
 def _scenarios(node: Mapping[str, Any]) -> tuple[dict[str, Any], Part]:
@@ -131,8 +179,7 @@ def _root(config: Mapping[str, Any], folders: Sequence[Path]) -> None:
     for group in parts.GROUPS:
         if not isinstance(config[group], Mapping):
             raise InputError(f"{group} is missing; {parts.among('', parts.choices(group, folders))}")
-    if config["on_collision"] not in ON_COLLISION:
-        raise InputError(f"on_collision={config['on_collision']}: {' or '.join(ON_COLLISION)} is expected")
+    check_loop(config["loop"], config["on_collision"])
     if config["workers"] < 0:
         raise InputError(f"workers={config['workers']}: 0 or more is expected")
 
@@ -193,6 +240,8 @@ def _planner(node: Mapping[str, Any]) -> Part:
     timeout = parts.convert("planner.timeout", node["timeout"], float)
     if not timeout > 0:
         raise InputError(f"planner.timeout={timeout}: seconds above 0 are expected")
+    if hasattr(parts.locate(str(checked["_target_"]), where), "play"):
+        raise InputError("planner.timeout: plans from a file are played in the process that drives; leave it out")
     return {"_target_": "drivesim.remote.child.ChildPlanner", "planner": checked, "timeout": timeout}
 
 

@@ -38,8 +38,8 @@ def alpasim(rollouts: Sequence[Rollout], scenario: Scenario, form: Literal["stri
         return not_judged("alpasim", path, VERSION)
     agents = judged(rollout)
     hit = touching(agents)
-    rear = rear_meets(agents) & ~bumper_meets(_ego(agents), agents)
-    fault = hit & ~rear
+    fault = hit.clone()
+    fault[hit] = ~rear_alone(_ego(agents)[hit], agents[hit])
     out = off_road(scenario.scene.map, corners(agents[..., 0]))
     happened = hit.any(-1) | out
     last = int(happened.int().argmax()) if bool(happened.any()) else len(out) - 1
@@ -51,8 +51,8 @@ def alpasim(rollouts: Sequence[Rollout], scenario: Scenario, form: Literal["stri
     value = scene_score(made, length, collided, bool(out[last]))
     events = _events(rollout, scenario, agents, last, who, fault[last], bool(out[last]), made, length)
     return Score(
-        "alpasim", value, series=over_steps(share, rollout), shows="share of the logged path", evidence=events,
-        version=f"{VERSION} {form}",
+        "alpasim", value, better="more", series=over_steps(share, rollout), shows="share of the logged path",
+        evidence=events, version=f"{VERSION} {form}",
     )  # fmt: skip
 
 
@@ -98,10 +98,9 @@ def driven(scenario: Scenario, rollout: Rollout) -> Tensor | str:
     return log.xy[there]
 
 
-def rear_meets(agents: Agents) -> Tensor:
-    """Whether the line between the ego's rear corners meets each agent's box (..., A)."""
-    ego = _ego(agents)
-    return bumper_meets(ego.replace(yaw=ego.yaw + torch.pi), agents)
+def rear_alone(ego: Agents, other: Agents) -> Tensor:
+    """Whether the line between an ego's rear corners meets the other's box, and its front bumper does not (...)."""
+    return bumper_meets(ego.replace(yaw=ego.yaw + torch.pi), other) & ~bumper_meets(ego, other)
 
 
 def _ego(agents: Agents) -> Agents:
@@ -144,18 +143,20 @@ def _events(
     found = []
     for i in who.nonzero()[:, 0].tolist():
         detail = {
-            "at_fault": bool(fault[i]), "track": track_name(scenario.track_ids, i),
+            "at_fault": bool(fault[i]), "track": track_name(scenario.track_ids, i), "lost": float(fault[i]),
             "rule": "contact at the front or flank: 0 (AlpaSim 3032e0c, collision_at_fault)",
             "kept_by": "no contact, or one at the rear bumper",
         }  # fmt: skip
         where = tuple(round(x, 3) for x in agents.xy[last, i].tolist())
         found.append(Event("collision", step, (0, i), where, detail))
     if out:
-        detail = {"rule": "a corner beyond the road edge: 0 (AlpaSim, offroad)", "kept_by": "all corners on the road"}
+        rule = "a corner beyond the road edge: 0 (AlpaSim, offroad)"
+        detail = {"lost": 1.0, "rule": rule, "kept_by": "all corners on the road"}
         found.append(Event("off_road", step, (0,), place, detail))
     if length >= SHORT and made < SATURATION:
         detail = {
             "value": round(made, 4), "limit": SATURATION, "logged_distance": round(length, 3),
+            "lost": round(1 - max(made, 0.0) / SATURATION, 6),
             "rule": "progress / 0.8 up to the first incident (AlpaSim, progress_saturation_threshold)",
             "kept_by": f"{(SATURATION - made) * length:.2f} m farther along the logged path",
         }  # fmt: skip

@@ -38,7 +38,13 @@ def collision(
     series = over_steps(gap.masked_fill(torch.isinf(gap), torch.nan), rollout)
     value = float(no_at_fault_collision(met.track, met.at_fault))
     return Score(
-        "collision", value, series=series, shows="distance to the nearest box [m]", evidence=events, version=VERSION
+        "collision",
+        value,
+        better="more",
+        series=series,
+        shows="distance to the nearest box [m]",
+        evidence=events,
+        version=VERSION,
     )
 
 

@@ -64,6 +64,7 @@ def comfort(
     return Score(
         "comfort",
         float(not events),
+        better="more",
         series=series,
         shows="longitudinal acceleration [m/s²]",
         evidence=events,
@@ -89,6 +90,7 @@ def _event(
         "unit": UNITS[name],
         "first_step": rollout.start + int((excess >= 0).argmax()),
         "steps_beyond": int((excess >= 0).sum()),
+        "lost": 1.0,
         "rule": f"{words} strictly between {bounds[0]} and {bounds[1]} {UNITS[name]} at every step",
         "source": SOURCE,
         "kept_by": f"{words} {'below' if high else 'above'} {bounds[1 if high else 0]} {UNITS[name]}: "

@@ -7,6 +7,7 @@ collision), which agree on them; see docs/metrics.md.
 from __future__ import annotations
 
 import math
+import weakref
 from enum import IntEnum
 
 import torch
@@ -65,15 +66,30 @@ def corners(agents: Agents) -> Tensor:
     return box_corners(agents.xy, agents.yaw, agents.size).masked_fill(~there, torch.nan)
 
 
+_TOUCHING: weakref.WeakKeyDictionary[Agents, Tensor] = weakref.WeakKeyDictionary()
+
+
 def touching(agents: Agents) -> Tensor:
-    """Whether the ego's box and each agent's (..., A) share a point; False for the ego and who is absent."""
-    boxes, result = corners(agents), torch.zeros_like(agents.valid)
+    """Whether the ego's box and each agent's (..., A) share a point; False for the ego and who is absent. Most scores
+    ask, so it is worked out once for the same agents; not to be written to."""
+    if agents not in _TOUCHING:
+        _TOUCHING[agents] = _touching(agents)
+    return _TOUCHING[agents]
+
+
+def _touching(agents: Agents) -> Tensor:
+    result = torch.zeros_like(agents.valid)
     reach = agents.size[..., :2].norm(dim=-1) / 2
     near = (agents.xy - agents.xy[..., :1, :]).norm(dim=-1) <= (reach + reach[..., :1]) * 1.0001
     near[..., 0] = False
-    ego = boxes[..., :1, :, :].expand_as(boxes)
-    result[near] = boxes_overlap(ego[near], boxes[near])
+    result[near] = boxes_overlap(*pairs(agents, near))
     return result
+
+
+def pairs(agents: Agents, which: Tensor) -> tuple[Tensor, Tensor]:
+    """Corners (K, 4, 2) of the ego and of each agent of (..., A) of `which` (..., A) there are K."""
+    *lead, _ = which.nonzero().unbind(-1)
+    return corners(agents[..., 0])[tuple(lead)], corners(agents[which])
 
 
 def first_contacts(agents: Agents) -> Tensor:
@@ -149,10 +165,9 @@ def nearest(agents: Agents) -> Tensor:
 
 def clearance(agents: Agents, asked: Tensor) -> Tensor:
     """Distance (..., A) from the ego's box to each agent's [m]; 0 on contact, inf for who is absent or not `asked`."""
-    boxes = corners(agents)
-    mine, theirs = boxes[..., :1, :, :].expand_as(boxes)[asked], boxes[asked]
+    mine, theirs = pairs(agents, asked)
     gap = torch.minimum(_corner_to_edge(mine, theirs), _corner_to_edge(theirs, mine))
-    result = torch.full(asked.shape, torch.inf, dtype=boxes.dtype)
+    result = torch.full(asked.shape, torch.inf, dtype=mine.dtype)
     result[asked] = gap.masked_fill(boxes_overlap(mine, theirs), 0).nan_to_num(torch.inf)
     return result
 

@@ -56,8 +56,8 @@ def drivable_area(rollouts: Sequence[Rollout], scenario: Scenario, tolerance: fl
         place = (round(float(boxes[first, corner, 0]), 3), round(float(boxes[first, corner, 1]), 3))
         events.append(Event("off_road", rollout.start + first, (0,), place, detail))
     return Score(
-        "drivable_area", float(not steps.any()), series=over_steps(worst, rollout), evidence=tuple(events),
-        shows="worst corner inside the border [m]", version=VERSION,
+        "drivable_area", float(not steps.any()), better="more", series=over_steps(worst, rollout),
+        evidence=tuple(events), shows="worst corner inside the border [m]", version=VERSION,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import torch
@@ -36,9 +37,16 @@ def not_judged(name: str, reason: str, version: str) -> Score:
     return Score(name, float("nan"), valid=False, reason=reason, version=version)
 
 
+_JUDGED: weakref.WeakKeyDictionary[Rollout, Agents] = weakref.WeakKeyDictionary()
+
+
 def judged(rollout: Rollout) -> Agents:
-    """Agents (n, A) from `rollout.start` on, in double precision: what came before is history."""
-    return precise(rollout.agents[rollout.start :])
+    """Agents (n, A) from `rollout.start` on, in double precision: what came before is history.
+
+    The same for every score, so that what follows from them is worked out once; not to be written to."""
+    if rollout not in _JUDGED:
+        _JUDGED[rollout] = precise(rollout.agents[rollout.start :])
+    return _JUDGED[rollout]
 
 
 def precise(agents: Agents) -> Agents:

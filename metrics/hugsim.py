@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drivesim.geometry import box_corners, boxes_overlap, from_frame, rotate
@@ -16,6 +18,9 @@ from drivesim.types import VEHICLES, Agents, Event, Map, Plan, Rollout, Scenario
 from .drive import judged, not_judged, only, over_steps, precise, unfit
 
 VERSION = "1"
+SOURCE = "HUGSIM, sim/utils/score_calculator.py"
+PARTS = ("nc", "dac", "ttc", "c")
+"""Sub-scores of a plan: no collision, drivable area, time to collision, comfort."""
 INTERVAL = 0.5
 """Between the poses of a plan as it is judged [s]."""
 BOX = (3.0, 1.6)
@@ -63,18 +68,19 @@ def hugsim(
         frames.append(frame_score(**parts))
         until = plans[n + 1][0] if n + 1 < len(plans) else len(agents.yaw)
         series[step:until] = frames[-1]
-        events += _lost(parts, step, agents)
+        events += _lost(parts, step, agents, len(plans))
     ego = judged(rollout)[..., 0]
     completion = route_completion(ego.xy, precise(scenario.log)[:, 0].xy)
     place = tuple(round(x, 3) for x in ego.xy[-1].tolist())
     detail = {
         "pdms": round(float(np.mean(frames)), 4), "route_completion": round(completion, 4), "plans": len(frames),
         "not_covered": "" if background is not None else "collisions with the background: no point cloud of it",
-        "rule": "HD-Score = mean PDMS x route completion (HUGSIM)", "kept_by": "getting farther along the log",
+        "lost": round(1 - completion, 6), "rule": "HD-Score = mean PDMS x route completion (HUGSIM)", "source": SOURCE,
+        "kept_by": "getting farther along the log",
     }  # fmt: skip
     events.append(Event("route", len(agents.yaw) - 1, (0,), place, detail))
     return Score(
-        "hugsim", hd_score(frames, completion), series=over_steps(series[rollout.start :], rollout),
+        "hugsim", hd_score(frames, completion), better="more", series=over_steps(series[rollout.start :], rollout),
         shows="score of the plan", evidence=tuple(events), version=f"{VERSION} {form}",
     )  # fmt: skip
 
@@ -100,79 +106,103 @@ def route_completion(xy: Tensor, log: Tensor) -> float:
 def judge(
     plans: Sequence[tuple[int, Plan]], agents: Agents, rollout: Rollout, map: Map, form: str, background: Tensor | None
 ) -> list[dict[str, float]]:
-    """Sub-scores of plans, each with the step at which it was made: nc, dac, ttc, c. All are looked at at once."""
-    every, last = round(INTERVAL / rollout.dt), len(agents.yaw) - 1
-    each = [planned(plan, agents[step, 0], rollout) for step, plan in plans]
-    owner = torch.repeat_interleave(torch.tensor([len(poses) for poses in each]))
-    when = torch.cat([step + every * torch.arange(len(p)) for (step, _), p in zip(plans, each, strict=True)])
-    poses, others = torch.cat(each), agents[when.clamp_max(last)]
-    velocity = torch.cat([_velocity(p) for p in each])
-    moved = [torch.cat([poses[:, :2] + velocity * t, poses[:, 2:]], -1) for t in LOOK_AHEAD]
-    clear_now = clear(poses, others, background)
-    clear_soon = torch.stack([clear(p, others, background) for p in moved]).all(0)
-    share = quarters(poses, map)
-    return [
-        {
-            "nc": float(clear_now[owner == n].all()), "dac": ratio_score(float(share[owner == n].min())),
-            "ttc": float(clear_soon[owner == n].all()), "c": float(comfortable(each[n], INTERVAL, form)),
-        }
-        for n in range(len(plans))
-    ]  # fmt: skip
+    """Sub-scores of plans, each with the step at which it was made: nc, dac, ttc, c. Plans with the same times are
+    looked at at once."""
+    alike: dict[bytes, list[int]] = {}
+    for n, (_, plan) in enumerate(plans):
+        alike.setdefault(plan.time.double().numpy().tobytes(), []).append(n)
+    found: dict[int, dict[str, float]] = {}
+    for group in alike.values():
+        steps = torch.tensor([plans[n][0] for n in group])
+        poses = planned([plans[n][1] for n in group], agents[steps, 0], rollout)
+        parts = _judge(poses, steps, agents, rollout.dt, map, form, background)
+        found |= {n: dict(zip(PARTS, row, strict=True)) for n, row in zip(group, parts.tolist(), strict=True)}
+    return [found[n] for n in range(len(plans))]
+
+
+def _judge(
+    poses: Tensor, steps: Tensor, agents: Agents, dt: float, map: Map, form: str, background: Tensor | None
+) -> Tensor:
+    """Sub-scores (N, 4) in the order of PARTS of plans as poses (N, K, 3), made at steps (N,)."""
+    shape, flat = poses.shape[:2], poses.reshape(-1, 3)
+    when = steps[:, None] + round(INTERVAL / dt) * torch.arange(shape[1])
+    when = when.clamp_max(len(agents.yaw) - 1).reshape(-1)
+    velocity = _velocity(poses).reshape(-1, 2)
+    moved = [torch.cat([flat[:, :2] + velocity * t, flat[:, 2:]], -1) for t in LOOK_AHEAD]
+    soon = torch.stack([clear(ahead, agents, when, background) for ahead in moved]).all(0)
+    share = quarters(flat, map).reshape(shape).amin(-1)
+    return torch.stack(
+        [
+            clear(flat, agents, when, background).reshape(shape).all(-1).double(),
+            torch.tensor([ratio_score(x) for x in share.tolist()], dtype=torch.float64),
+            soon.reshape(shape).all(-1).double(),
+            torch.from_numpy(comfortable(poses, INTERVAL, form)).double(),
+        ],
+        -1,
+    )
 
 
 def _velocity(poses: Tensor) -> Tensor:
-    """Velocity (K, 2) into each pose of (K, 3), that into the second also for the first; 0 for a single one."""
-    if len(poses) < 2:
-        return torch.zeros(len(poses), 2, dtype=poses.dtype)
-    velocity = torch.diff(poses[:, :2], dim=0) / INTERVAL
-    return torch.cat([velocity[:1], velocity])
+    """Velocity (N, K, 2) into each pose of (N, K, 3), that into the second also for the first; 0 for a single one."""
+    if poses.shape[1] < 2:
+        return torch.zeros_like(poses[..., :2])
+    velocity = torch.diff(poses[..., :2], dim=1) / INTERVAL
+    return torch.cat([velocity[:, :1], velocity], 1)
 
 
-def planned(plan: Plan, ego: Agents, rollout: Rollout) -> Tensor:
-    """Poses (K, 3) of the box centre in the world: the ego's own, then the plan's every INTERVAL. A plan that ends less
-    than 1 m away keeps the ego's yaw."""
+def planned(plans: Sequence[Plan], ego: Agents, rollout: Rollout) -> Tensor:
+    """Poses (N, K, 3) of the box centre in the world: the ego's (N,) own, then every INTERVAL those of plans with the
+    same times. A plan that ends less than 1 m away keeps the ego's yaw."""
     rear = rollout.vehicle.rear_axle(ego.poses)
-    time, poses = plan.time.double(), from_frame(plan.poses.double(), rear)
-    count = int(float(time[-1]) / INTERVAL + 1e-6)
-    t = np.arange(1, count + 1) * INTERVAL
-    known = np.concatenate([[0.0], time.numpy()])
-    rows = torch.cat([rear[None], poses]).numpy()
-    rows[:, 2] = np.unwrap(rows[:, 2])
-    there = torch.from_numpy(np.column_stack([np.interp(t, known, rows[:, i]) for i in range(3)]))
-    result = torch.cat([ego.poses[None], rollout.vehicle.center(there)])
-    if float((result[-1, :2] - result[0, :2]).norm()) < 1.0:
-        result[:, 2] = result[0, 2]
+    time = plans[0].time.double().numpy()
+    poses = from_frame(torch.stack([plan.poses for plan in plans]).double(), rear[:, None])
+    rows = torch.cat([rear[:, None], poses], 1).numpy()
+    rows[..., 2] = np.unwrap(rows[..., 2], axis=1)
+    known = np.concatenate([[0.0], time])
+    t = np.arange(1, int(time[-1] / INTERVAL + 1e-6) + 1) * INTERVAL
+    after = np.searchsorted(known, t).clip(1, len(known) - 1)
+    share = ((t - known[after - 1]) / (known[after] - known[after - 1])).clip(0, 1)[:, None]
+    there = rows[:, after - 1] + share * (rows[:, after] - rows[:, after - 1])
+    result = torch.cat([ego.poses[:, None], rollout.vehicle.center(torch.from_numpy(there))], 1)
+    short = (result[:, -1, :2] - result[:, 0, :2]).norm(dim=-1) < 1.0
+    result[..., 2] = torch.where(short[:, None], result[:, :1, 2], result[..., 2])
     return result
 
 
-def clear(poses: Tensor, others: Agents, background: Tensor | None = None) -> Tensor:
-    """Whether the box at each of poses (K, 3) meets no vehicle of others (K, A) and not the background (N, 3): (K,)."""
+def clear(poses: Tensor, agents: Agents, when: Tensor, background: Tensor | None = None) -> Tensor:
+    """Whether the box at each of poses (K, 3) meets no vehicle of agents (n, A) as they are at steps `when` (K,), and
+    not the background (N, 3): (K,)."""
     box = torch.tensor(BOX, dtype=poses.dtype)
-    reach = (box.norm() + others.size[..., :2].norm(dim=-1)) / 2
-    near = (others.xy - poses[:, None, :2]).norm(dim=-1) <= reach * 1.0001
-    near &= is_kind(others.kind, VEHICLES) & others.valid
-    near[:, 0] = False
-    k, _ = near.nonzero().unbind(-1)
-    mine, theirs = box_corners(poses[k, :2], poses[k, 2], box.expand(len(k), 2)), others[near]
+    reach = (box.norm() + agents.size[..., :2].norm(dim=-1)) / 2
+    reach = reach.masked_fill(~(is_kind(agents.kind, VEHICLES) & agents.valid), -1)
+    gap = agents.xy[when, 1:] - poses[:, None, :2]
+    k, other = (gap.norm(dim=-1) <= reach[when, 1:] * 1.0001).nonzero().unbind(-1)
+    theirs = agents[when[k], other + 1]
+    mine = box_corners(poses[k, :2], poses[k, 2], box.expand(len(k), 2))
     hit = torch.zeros(len(poses), dtype=torch.bool)
     hit[k[boxes_overlap(mine, box_corners(theirs.xy, theirs.yaw, theirs.size))]] = True
     if background is None:
         return ~hit
     seen = rotate(background[:, :2].double() - poses[:, None, :2], -poses[:, None, 2])
     inside = (seen.abs() < box / 2).all(-1)
-    floor, top = others.z[:, 0, None], (others.z[:, 0] + others.size[:, 0, 2])[:, None]
-    tall = (background[:, 2] > floor) & (background[:, 2] < top)
-    return ~hit & ((inside & tall).sum(-1) <= BACKGROUND)
+    floor, tall = agents.z[when, 0, None], agents.size[when, 0, None, 2]
+    within = (background[:, 2] > floor) & (background[:, 2] < floor + tall)
+    return ~hit & ((inside & within).sum(-1) <= BACKGROUND)
 
 
 def quarters(poses: Tensor, map: Map) -> Tensor:
     """Share (K,) of the four quarters of the box at poses (K, 3) that touch the drivable area, by a grid of points."""
+    road = RoadMap.of(map)
+    border = road.border_distance(poses[:, :2])
+    share, close = (border > 0).double(), border.abs() <= math.hypot(*BOX) / 2 + 0.01  # farther away no quarter differs
     grid = torch.tensor([0.1, 0.5, 0.9], dtype=poses.dtype) / 2  # within a half of the box
     sides = torch.stack([grid, -grid])
     x, y = BOX[0] * sides[:, None, :, None], BOX[1] * sides[None, :, None, :]
     points = torch.stack(torch.broadcast_tensors(x, y), -1)  # (2, 2, 3, 3, 2)
-    world = rotate(points, poses[:, 2].reshape(-1, 1, 1, 1, 1)) + poses[:, :2].reshape(-1, 1, 1, 1, 1, 2)
-    return RoadMap.of(map).inside(world).any(-1).any(-1).double().mean((-1, -2))
+    asked = poses[close].reshape(-1, 1, 1, 1, 1, 3)
+    world = rotate(points, asked[..., 2]) + asked[..., :2]
+    share[close] = road.inside(world).any(-1).any(-1).double().mean((-1, -2))
+    return share
 
 
 def ratio_score(share: float) -> float:
@@ -180,20 +210,20 @@ def ratio_score(share: float) -> float:
     return 0.0 if share < GROUND[0] else 0.5 if share < GROUND[1] else 1.0
 
 
-def comfortable(poses: Tensor, dt: float, form: str = "strict") -> bool:
-    """Whether finite differences of poses (K, 3) every `dt` [s] are within BOUNDS; fewer than four poses are."""
-    if len(poses) < 4:
-        return True
-    xy, yaw = poses[:, :2].numpy(), np.unwrap(poses[:, 2].numpy())
-    velocity = np.diff(xy, axis=0) / dt
-    speed = np.hypot(*velocity.T)
+def comfortable(poses: Tensor, dt: float, form: str = "strict") -> NDArray[np.bool_]:
+    """Whether finite differences of poses (..., K, 3) every `dt` [s] are within BOUNDS (...); fewer than four are."""
+    if poses.shape[-2] < 4:
+        return np.ones(poses.shape[:-2], bool)
+    xy, yaw = poses[..., :2].numpy(), np.unwrap(poses[..., 2].numpy(), axis=-1)
+    velocity = np.diff(xy, axis=-2) / dt
+    speed = np.hypot(velocity[..., 0], velocity[..., 1])
     acceleration, rate = np.diff(speed) / dt, np.diff(yaw) / dt
     low, high = BOUNDS["acceleration"]
-    lateral = np.zeros(1)
+    lateral = np.zeros((*yaw.shape[:-1], 1))
     if form == "strict":
-        middle = (yaw[:-1] + yaw[1:]) / 2
-        left = np.column_stack([-np.sin(middle), np.cos(middle)])
-        lateral = (np.diff(velocity, axis=0) / dt * (left[:-1] + left[1:]) / 2).sum(-1)
+        middle = (yaw[..., :-1] + yaw[..., 1:]) / 2
+        left = np.stack([-np.sin(middle), np.cos(middle)], -1)
+        lateral = (np.diff(velocity, axis=-2) / dt * (left[..., :-1, :] + left[..., 1:, :]) / 2).sum(-1)
     else:
         high = BOUNDS["lateral"]
     checks = (
@@ -201,7 +231,7 @@ def comfortable(poses: Tensor, dt: float, form: str = "strict") -> bool:
         np.abs(np.diff(acceleration) / dt) <= BOUNDS["jerk"], np.abs(rate) <= BOUNDS["yaw_rate"],
         np.abs(np.diff(rate) / dt) <= BOUNDS["yaw_acceleration"],
     )  # fmt: skip
-    return all(bool(check.all()) for check in checks)
+    return np.logical_and.reduce([check.all(-1) for check in checks])
 
 
 _RULES = {
@@ -212,10 +242,14 @@ _RULES = {
 }
 
 
-def _lost(parts: dict[str, float], step: int, agents: Agents) -> list[Event]:
+def _lost(parts: dict[str, float], step: int, agents: Agents, plans: int) -> list[Event]:
+    """The parts of one of `plans` plans that are not full, with what each alone takes from a full score."""
     place = tuple(round(x, 3) for x in agents.xy[step, 0].tolist())
-    return [
-        Event(f"plan_{name}", step, (0,), place,
-              {"value": parts[name], "rule": f"{_RULES[name][0]} (HUGSIM)", "kept_by": _RULES[name][1]})
-        for name in parts if parts[name] < 1
-    ]  # fmt: skip
+    found = []
+    for name in (name for name in PARTS if parts[name] < 1):
+        lost = (1 - frame_score(**{**dict.fromkeys(PARTS, 1.0), name: parts[name]})) / plans
+        rule, kept = _RULES[name]
+        detail = {"value": parts[name], "lost": round(lost, 6), "rule": f"{rule} (HUGSIM)", "source": SOURCE,
+                  "kept_by": kept}  # fmt: skip
+        found.append(Event(f"plan_{name}", step, (0,), place, detail))
+    return found

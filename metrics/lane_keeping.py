@@ -47,6 +47,7 @@ def lane_keeping(rollouts: Sequence[Rollout], scenario: Scenario, limit: float =
         place = tuple(round(x, 3) for x in ego.xy[step].tolist())
         events.append(Event("beside_lane", rollout.start + step, (0,), place, detail))
     return Score(
-        "lane_keeping", float(not events), series=over_steps(lateral.masked_fill(skipped, torch.nan), rollout),
+        "lane_keeping", float(not events), better="more",
+        series=over_steps(lateral.masked_fill(skipped, torch.nan), rollout),
         shows="distance from the lane's middle, left positive [m]", evidence=tuple(events), version=VERSION,
     )  # fmt: skip

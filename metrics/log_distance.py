@@ -42,7 +42,7 @@ def log_distance(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     series[:count] = errors
     place = tuple(round(x, 3) for x in ego.xy[worst].tolist())
     return Score(
-        "log_distance", float(average_displacement(errors, there)), unit="m", series=over_steps(series, rollout),
-        shows="distance from the log [m]", version=VERSION,
+        "log_distance", float(average_displacement(errors, there)), unit="m", better="less",
+        series=over_steps(series, rollout), shows="distance from the log [m]", version=VERSION,
         evidence=(Event("off_log", rollout.start + worst, (0,), place, detail),),
     )  # fmt: skip

@@ -54,7 +54,7 @@ def neuro_ncap(rollouts: Sequence[Rollout], scenario: Scenario, form: Literal["s
         events = (Event("impact", step, (0, track), place, detail),)
     return Score(
         "neuro_ncap", stars(touch.speed if touch else None, reference), unit="stars",
-        series=over_steps(gap.masked_fill(torch.isinf(gap), torch.nan), rollout),
+        better="more", series=over_steps(gap.masked_fill(torch.isinf(gap), torch.nan), rollout),
         shows="distance to the nearest box [m]", evidence=events, version=f"{VERSION} {form}",
     )  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numba
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +65,8 @@ def progress(
     place = tuple(round(x, 3) for x in ego.xy[last - rollout.start].tolist())
     _, aside, _ = project_to_polyline(ego.xy, route.double())
     return Score(
-        "progress", ratio(made, expected, least), series=over_steps(along, rollout), shows="progress [m]",
+        "progress", ratio(made, expected, least), better="more", series=over_steps(along, rollout),
+        shows="progress [m]",
         evidence=(*_leaving(aside, ego.xy, rollout.start, corridor), Event("progress", last, (0,), place, detail)),
         version=VERSION,
     )  # fmt: skip
@@ -104,20 +107,39 @@ def follow(xy: Tensor, route: Tensor, reach: float = REACH, corridor: float = CO
     The first point is projected on the whole route, each further one within `reach` and its own step of the one before.
     A point farther than `corridor` from its projection keeps the progress of the last one that was nearer.
     """
-    start, step = route[:-1], route[1:] - route[:-1]
-    length = step.norm(dim=-1).clamp_min(1e-9)
-    relative = xy[..., None, :] - start  # (..., T, S, 2)
-    share = ((relative * step).sum(-1) / length**2).clamp(0, 1)
-    distance = (relative - share[..., None] * step).norm(dim=-1)
-    s = arc_length(route)[:-1] + share * length
-    moved = (xy[..., 1:, :] - xy[..., :-1, :]).norm(dim=-1)
-    places, counts = [], []
-    for t in range(xy.shape[-2]):
-        apart = distance[..., t, :]
+    line = np.ascontiguousarray(route[:, :2].double().numpy())
+    points = np.ascontiguousarray(xy.reshape(-1, *xy.shape[-2:]).double().numpy())
+    made = np.array([_follow(one, line, reach, corridor) for one in points]).reshape(xy.shape[:-1])
+    return torch.from_numpy(made).to(xy.dtype)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _follow(points, line, reach, corridor):
+    """`follow` of one drive (T, 2); compiled, because each step begins where the one before ended."""
+    made = np.empty(len(points))
+    place = first = counted = np.nan
+    for t in range(len(points)):
+        limit = reach
         if t:
-            far = (s[..., t, :] - places[-1][..., None]).abs() > reach + moved[..., t - 1, None]
-            apart = apart.masked_fill(far, torch.inf)
-        nearest, segment = apart.min(-1)
-        places.append(s[..., t, :].gather(-1, segment[..., None]).squeeze(-1))
-        counts.append(torch.where(nearest <= corridor, places[-1], counts[-1]) if t else places[-1])
-    return torch.stack(counts, -1) - places[0][..., None]
+            limit += np.hypot(points[t, 0] - points[t - 1, 0], points[t, 1] - points[t - 1, 1])
+        nearest, chosen, before = np.inf, np.nan, 0.0
+        for k in range(len(line) - 1):
+            dx, dy = line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1]
+            length = max(np.hypot(dx, dy), 1e-9)
+            rx, ry = points[t, 0] - line[k, 0], points[t, 1] - line[k, 1]
+            share = (rx * dx + ry * dy) / length**2
+            share = 0.0 if share < 0 else 1.0 if share > 1 else share
+            s = before + share * length
+            apart = np.hypot(rx - share * dx, ry - share * dy)
+            if t and abs(s - place) > limit:
+                apart = np.inf
+            if k == 0 or apart < nearest:
+                nearest, chosen = apart, s
+            before += np.hypot(dx, dy)
+        place = chosen
+        if t == 0:
+            first = counted = place
+        elif nearest <= corridor:
+            counted = place
+        made[t] = counted - first
+    return made

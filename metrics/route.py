@@ -1,4 +1,4 @@
-"""Where a drive is on its route: off it or not, and how much of it is done. Pure functions of any batch prefix."""
+"""Where a drive is on its route: how far beside it, and how much of it is done. Pure functions of any batch prefix."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from torch import Tensor
 from drivesim.geometry import arc_length, project_to_polyline
 
 from .progress import REACH, follow
-
-
-def off_route(distance: Tensor, expert: Tensor, limit: float = 5.0, margin: float = 2.0) -> Tensor:
-    """Whether points are off their route (...), by their and the expert's distance (...) from it [m] (Waymax).
-
-    Farther than `limit`, or more than `margin` farther than the expert.
-    """
-    return (distance > limit) | (distance - expert > margin)
 
 
 def route_distance(xy: Tensor, route: Tensor) -> Tensor:

@@ -42,13 +42,22 @@ def red_line_crossings(ego: Agents, map: Map, signals: Signals, first: int) -> T
     front = (box[:, 0] + box[:, 1]) / 2
     known = (signals.lane >= 0) & (signals.lane < len(map.lanes))
     middle, result = signals.stop_xy.to(front), torch.zeros(len(front), len(signals.lane), dtype=torch.bool)
-    for s in known.nonzero()[:, 0].tolist():
+    on = red(signals, first, len(front))
+    for s in (known & on.any(0) & _passed(front, middle, map, signals)).nonzero()[:, 0].tolist():
         lane = int(signals.lane[s])
         line = map.lanes.center.line(lane)[:, :2].to(front)
         direction = project_to_polyline(middle[s], line)[2][None]
         width = map.lanes.width[lane].to(front)[None]
         result[:, s] = stop_line_crossings(front, ego.yaw, middle[s, None], direction, width)[:, 0]
-    return result & red(signals, first, len(front))
+    return result & on
+
+
+def _passed(front: Tensor, middle: Tensor, map: Map, signals: Signals) -> Tensor:
+    """Which stop lines (S,) with their `middle` (S, 2) the front (n, 2) comes near enough to cross in one step."""
+    if len(front) < 2 or not len(map.lanes):
+        return torch.zeros(len(middle), dtype=torch.bool)
+    widest = (front[1:] - front[:-1]).norm(dim=-1).amax() + map.lanes.width.amax() / 2
+    return torch.cdist(middle, front).amin(-1) <= widest * 1.0001
 
 
 def red_lane_contacts(ego: Agents, map: Map, signals: Signals, first: int) -> Tensor:

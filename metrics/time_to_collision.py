@@ -21,6 +21,7 @@ from .contacts import (
     first_contacts,
     in_several_lanes,
     off_road,
+    pairs,
 )
 from .drive import judged, not_judged, only, over_steps, track_name, unfit
 
@@ -72,6 +73,7 @@ def time_to_collision(
     return Score(
         "time_to_collision",
         value,
+        better="more",
         series=series,
         shows="time to collision [s]",
         evidence=tuple(events),
@@ -102,13 +104,12 @@ def projected(agents: Agents, mask: Tensor, horizon: float = 3.0, time_step: flo
     speed = closing.square().sum(-1).clamp_min(1e-12)
     nearest = (-(offset.nan_to_num(0) * closing).sum(-1) / speed).clamp(0, horizon)
     near = mask & ((offset + nearest[..., None] * closing).norm(dim=-1) <= (reach + reach[..., :1]) * 1.0001)
-    boxes = corners(agents)
-    mine, theirs, way = boxes[..., :1, :, :].expand_as(boxes)[near], boxes[near], closing[near]
+    (mine, theirs), way = pairs(agents, near), closing[near]
     count = max(math.ceil((horizon - time_step) / time_step - 1e-9), 0)
-    times = time_step * torch.arange(1, count + 1, dtype=boxes.dtype)
+    times = time_step * torch.arange(1, count + 1, dtype=mine.dtype)
     moved = theirs + times[:, None, None, None] * way[:, None, :]  # (K, P, 4, 2), seen from the ego
     hits = torch.cat([boxes_overlap(mine.expand_as(moved), moved), torch.ones(1, len(way), dtype=torch.bool)])
-    result = torch.full(mask.shape, torch.inf, dtype=boxes.dtype)
+    result = torch.full(mask.shape, torch.inf, dtype=mine.dtype)
     result[near] = torch.cat([times, times.new_tensor([torch.inf])])[hits.int().argmax(0)]
     return result
 
@@ -149,6 +150,7 @@ def _event(
         "ego_speed": round(float(agents.speed[worst, 0]), 3),
         "track_speed": round(float(agents.velocity[worst, other].norm()), 3),
         **rule,
+        "lost": 1.0,
         "rule": f"time to collision above {rule['bound']} s at every step",
         "source": SOURCE,
         "kept_by": kept_by(agents[worst][[0, other]], float(least[worst]), **rule, time_step=time_step),

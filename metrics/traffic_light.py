@@ -49,6 +49,6 @@ def traffic_light(rollouts: Sequence[Rollout], scenario: Scenario, form: str = "
         events.append(Event("red_light", rollout.start + first, (0,), place, detail))
     events.sort(key=lambda event: event.step)
     return Score(
-        "traffic_light", float(not events), series=over_steps(offence.sum(-1), rollout), evidence=tuple(events),
-        shows="red lights offended", version=VERSION,
+        "traffic_light", float(not events), better="more", series=over_steps(offence.sum(-1), rollout),
+        evidence=tuple(events), shows="red lights offended", version=VERSION,
     )  # fmt: skip

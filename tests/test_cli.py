@@ -179,7 +179,7 @@ def test_a_planner_that_hangs_is_interrupted(road):
     assert "plan at step 5 took longer than 0.2 s" in problem
 
 
-# drivesim check | scenarios | report | doctor
+# drivesim check | scenarios | report
 
 
 def test_check_says_how_to_drive_it(capsys):
@@ -341,21 +341,6 @@ def test_what_a_log_calls_itself_cannot_move_the_cursor():
         "a?[2J  0.0 s  0 agents  0 cameras  0 lanes, without links, no drivable area",
         "    ! ? rings", "    ! two", "    ! three", "    ! and 1 more (--json)",
     ]  # fmt: skip
-
-
-def test_the_doctor_finds_this_machine_fit(capsys):
-    code = main(["doctor"])
-    told = capsys.readouterr().out
-    assert "linear algebra" in told and f"torch {torch.__version__}" in told and "video" in told
-    assert (code == 0) == ("WRONG" not in told)
-
-
-def test_the_doctor_survives_what_is_broken(capsys, monkeypatch):
-    monkeypatch.setattr("numpy.linalg.inv", lambda matrix: matrix)
-    monkeypatch.setattr("drivesim.report.video.encode", lambda frames: 1 / 0)
-    assert main(["doctor"]) == 1
-    told = capsys.readouterr().out
-    assert "WRONG linear algebra" in told and "WRONG video: ZeroDivisionError" in told
 
 
 # --help and --version

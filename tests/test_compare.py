@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,9 @@ def fill(out, passed, **changes):
         if value is None:
             store.save_failure(this, "worker died", technical=True)
             continue
-        scores = [Score("collision", value), Score("progress", 0.4 + 0.5 * value + 0.01 * len(scenario), unit="")]
+        more = 0.4 + 0.5 * value + 0.01 * len(scenario)
+        scores = [Score("collision", value, better="more"), Score("progress", more, better="more")]
+        scores += [Score("overlap", 1 - value, better="less"), Score("from_log", more, better="less", unit="m")]
         store.save(this, drive, [*scores, Score("lanes", float("nan"), False, "the map has no lanes")])
     return str(out)
 
@@ -52,10 +55,32 @@ def test_tables(out, capsys):
     assert "collision slow 0.708 [0.508, 0.851] 24 1 (1 technical) 0" in text
     assert "lanes slow – – 0 1 (1 technical) 24" in text and "does not apply: the map has no lanes" in text
     assert "collision idm − slow +0.292" in text and "0.0156 24 7 / 0 McNemar, exact" in text
-    assert "collision: idm has more than slow in sx, sxx, sxxx," in text
+    assert "collision: idm is better than slow in sx, sxx, sxxx," in text
     assert "(0.91 against 0.41)" not in text and "(0.93 against 0.43)" in text
     assert "! 1 of 25 drives failed: in no mean: collision of slow; progress of slow" in text
-    assert "1 drive without a counterpart is left out" in text and "among 2 tests, below 0.025" in text
+    assert "1 drive without a counterpart is left out" in text and "among 4 tests, below 0.013" in text
+
+
+def test_less_can_be_better(out, capsys):
+    assert main(["compare", out, "--metrics", "overlap", "from_log"]) == 0
+    text = told(capsys)
+    assert "overlap ↓ idm − slow -0.292" in text and "0.0156 24 7 / 0 McNemar, exact" in text
+    assert "overlap: idm is better than slow in sx, sxx, sxxx," in text and "↓ less is better" in text
+    assert "from_log: slow is better than idm in" in text and "(0.43 against 0.93)" in text
+    assert "from_log ↓ idm − slow +0.146" in text and "24 0 / 7" in text
+
+
+def test_results_that_do_not_say_what_is_better(out, capsys):
+    """As those stored before scores said so: they are counted, nobody is called better."""
+    for file in (Path(out) / "results").glob("*.json"):
+        row = json.loads(file.read_text())
+        del row["format"]
+        for score in row["scores"]:
+            del score["better"]
+        file.write_text(json.dumps(row))
+    assert main(["compare", out, "--metrics", "overlap"]) == 0
+    text = told(capsys)
+    assert "7 less McNemar" in text and "overlap: slow has more than idm in sx," in text and "better than" not in text
 
 
 def test_json_has_everything(out, tmp_path, capsys):
@@ -106,7 +131,7 @@ def test_refusals(out, tmp_path, capsys):
     assert not (tmp_path / "nowhere").exists()
     assert "no results there yet" in refused(capsys, tmp_path / "empty")
     assert "choose from idm, slow (did you mean slow?)" in refused(capsys, out, "--planners", "slo")
-    assert "choose from collision, progress, lanes" in refused(capsys, out, "--metrics", "colision")
+    assert "choose from collision, progress, overlap, from_log, lanes" in refused(capsys, out, "--metrics", "colision")
     assert "the same folder twice" in refused(capsys, out, out)
     assert "cannot be written" in refused(capsys, out, "--json", tmp_path / "no" / "x.json")
     other = fill(tmp_path / "other", {("new", "elsewhere"): 1.0})

@@ -81,7 +81,7 @@ def composed(**changes):
         "scenarios": {"_target_": f"{HERE}.Logs"}, "planner": mine(speed=1), "generation": {"_target_": None},
         "behavior": {"_target_": None}, "control": {"_target_": None},
         "metrics": {"metric": {"_target_": f"{HERE}.metric"}},
-        "planners": [], "seed": 0, "seeds": None, "on_collision": "continue", "workers": 0, "out": "o",
+        "planners": [], "seed": 0, "seeds": None, "on_collision": "continue", "loop": "closed", "workers": 0, "out": "o",
     }  # fmt: skip
     return {**plain, **changes}
 
@@ -180,7 +180,7 @@ def test_every_yaml_fits_its_class(group):
         if "target" in node:
             continue
         options = parts.signature(parts.locate(node["_target_"])) if node["_target_"] else {}
-        given = {key: "somewhere" for key in ("root",) if key in options}
+        given = {key: "somewhere" for key in ("root", "path") if key in options}
         assert parts.check(group, {**node, **given})["_target_"] == node["_target_"]
 
 

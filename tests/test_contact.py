@@ -189,7 +189,7 @@ def test_format_two_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(rollout_file, "FORMAT", 1)
     (tmp_path / "older.parquet").write_bytes(rollout_file.encode(drive, "0" * 32))
     monkeypatch.undo()
-    with pytest.raises(InputError, match="format 1, this version reads 2 to 3"):
+    with pytest.raises(InputError, match="format 1, this version reads 2 to 4"):
         rollout_file.read(tmp_path / "older.parquet", "0" * 32)
 
 
@@ -200,7 +200,7 @@ def test_the_option_is_part_of_what_is_asked_for():
     job = Job({"_target_": "a"}, "s", "f", {"_target_": "p"}, "p")
     assert job.key != replace(job, on_collision="stop").key
     config = {
-        "scenarios": {"_target_": "scenarios.synthetic.Synthetic"}, "on_collision": "halt", "workers": 0,
+        "scenarios": {"_target_": "scenarios.synthetic.Synthetic"}, "on_collision": "halt", "loop": "closed", "workers": 0,
         "planner": {}, "generation": {}, "behavior": {}, "control": {}, "metrics": {},
     }  # fmt: skip
     with pytest.raises(InputError, match="on_collision=halt: continue or stop is expected"):

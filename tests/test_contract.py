@@ -88,7 +88,7 @@ def test_a_root_is_recognized_by_its_own_source_alone(format, tmp_path):
             assert recognizes(root) is (other == name), f"{other} about a root of {name}"
 
 
-@pytest.mark.parametrize("name", [n for n in parts.choices("planner") if n != "custom"])
+@pytest.mark.parametrize("name", [n for n in parts.choices("planner") if n not in ("custom", "trajectories")])
 def test_planner(name, town):
     from drivesim.check import check_planner
 

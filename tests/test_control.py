@@ -27,11 +27,12 @@ def command(reference, pose=(0, 0, 0), speed=5.0, steering=0.0):
     return float(acceleration), float(rate)
 
 
-def test_least_squares_recovers_a_known_drive():
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_least_squares_recovers_a_known_drive(signs):
     """nuPlan's own case: a discrete unicycle with accelerations +-3 cos(i) and curvature rates +-0.05 cos(i)."""
     dt, n = 0.2, 10
     i = torch.arange(n - 1, dtype=torch.float64)
-    a, rate = 3 * torch.cos(i), -0.05 * torch.cos(i)
+    a, rate = signs[0] * 3 * torch.cos(i), signs[1] * 0.05 * torch.cos(i)
     v = 3 + dt * torch.cat([torch.zeros(1, dtype=torch.float64), a.cumsum(0)])
     kappa = dt * torch.cat([torch.zeros(1, dtype=torch.float64), rate.cumsum(0)])
     poses = [torch.tensor([5.0, 1.0, 0.1], dtype=torch.float64)]

@@ -137,7 +137,10 @@ def test_parts_of_a_composite_score():
         Event("contact", 5, (0, 3), at[1], {"part": "no_collision", "kind": "bus", "track": "B", "with": {"x": 1.5}}),
         Event("plain", 2, (0,), at[1], {"part": "elsewhere", "x": True}),
     )
-    scores = [Score("a", 0.9), Score("pdms", 0.55, evidence=events), Score("ade", 3.0, unit="m")]
+    scores = [
+        Score("a", 0.9, better="more"), Score("pdms", 0.55, better="more", evidence=events),
+        Score("ade", 3.0, unit="m", better="less"),
+    ]  # fmt: skip
     lines = list(told(Drive("T", scores, rollout(crash()))))
     assert lines == [
         "T",
@@ -156,10 +159,30 @@ def test_parts_of_a_composite_score():
     assert [points_lost(s) for s in scores] == pytest.approx([0, 0.45, 0])
 
 
+def test_what_is_better_when_lower_loses_by_being_high():
+    event = (Event("e", 3, (0,), (0.0, 0.0), {"kept_by": "K"}),)
+    scores = [
+        Score("overlap", 1.0, better="less", evidence=event), Score("off_road", 0.0, better="less"),
+        Score("wrong_way", 0.0, unit="m", better="less"), Score("from_log", 2.0, unit="m", better="less"),
+        Score("brake", 1.0, better="more", evidence=event), Score("old", 1.0, evidence=event),
+        Score("points", 40.0, unit="%", better="more", evidence=event), Score("all", 100.0, unit="%", better="more"),
+    ]  # fmt: skip
+    assert [score.lost for score in scores] == pytest.approx([1, 0, 0, 0, 0, 0, 0.6, 0])
+    assert [score.perfect for score in scores] == [False, True, True, False, True, False, False, True]
+    lines = list(told(Drive("T", scores, rollout(crash()))))
+    assert [line.strip() for line in lines if not line.startswith("    ")][1:] == [
+        "overlap v1: 1, 1 lost", "points v1: 40 %, 0.6 lost", "from_log v1: 2 m", "old v1: 1",
+        "nothing lost: off_road 0, wrong_way 0, brake 1, all 100",
+    ]  # fmt: skip
+    assert not Score("x", float("nan"), False, "why", better="less").perfect
+    with pytest.raises(ValueError, match="better='lower' is neither"):
+        Score("x", 1.0, better="lower")
+
+
 def test_what_goes_on_for_many_steps_is_told_a_few_times():
     events = tuple(Event("near", k, (0,), (0.0, 0.0), {"kept_by": "K"}) for k in range(2, 9))
-    lines = list(told(Drive("T", [Score("overlap", 1.0, evidence=events)], rollout(crash()))))
-    assert lines[1] == "  overlap v1: 1" and lines[-1] == "    near: 4 more, the last at 0.8 s (step 8)"
+    lines = list(told(Drive("T", [Score("overlap", 1.0, better="less", evidence=events)], rollout(crash()))))
+    assert lines[1] == "  overlap v1: 1, 1 lost" and lines[-1] == "    near: 4 more, the last at 0.8 s (step 8)"
     assert sum("kept by: K" in line for line in lines) == 3
 
 

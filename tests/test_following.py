@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 
 from drivesim.behavior.idm import IDMTraffic
 from drivesim.simulator import simulate
@@ -38,6 +39,18 @@ def test_idm_of_nuplan():
     )
     assert float(value) == pytest.approx(case["expected_derivative"][1], abs=1e-5)
     assert me["velocity"] + case["dt"] * float(value) == pytest.approx(case["euler"][1], abs=1e-5)
+
+    def derivative(_, state):
+        x, v = (torch.tensor(float(k)).double() for k in state)
+        left = lead["progress"] - lead["length_rear"] - x  # nuPlan's leader stands where it is within a step
+        faster = torch.tensor(float(lead["velocity"])).double()
+        return [float(v), float(driver.accelerate(v, torch.tensor(p["v0"]), left, faster, torch.tensor(p["T"])))]
+
+    begin = [me["progress"], me["velocity"]]
+    solved = solve_ivp(derivative, (0, case["dt"]), begin, rtol=1e-9, atol=1e-9).y[:, -1]
+    assert solved == pytest.approx(case["solve_ivp"], abs=2e-5) and solved == pytest.approx(
+        case["odeint_2_points"], abs=2e-5
+    )
 
 
 def test_idm_limits():

@@ -21,15 +21,10 @@ from metrics.criticality.scores import (
     time_headway,
 )
 
-from . import test_metrics_laws as laws
 from .worlds import path, rollout, scenario, straight_road, track
 
 CASES = Path(__file__).parents[2] / "shared" / "oracles" / "criticality_cases.json"
 CAR = (4.0, 2.0, 1.5)
-NAMES = [
-    "brake_threat", "deceleration_to_avoid_crash", "rss", "steer_threat", "time_exposed", "time_headway",
-    "time_to_react", "worst_time_to_collision",
-]  # fmt: skip
 
 
 def number(*values):
@@ -83,7 +78,7 @@ def cases():
 
 @pytest.mark.parametrize(("kind", "case"), cases())
 def test_oracles(kind, case):
-    key, function = ORACLES[kind]
+    key, function = ORACLES[max((known for known in ORACLES if kind.startswith(known)), key=len)]
     expected, tolerance = case[key], 1e-9
     if isinstance(expected, str):  # a closed form and its value, rounded: "(...)/1=4.633"
         expected, tolerance = float(expected.rsplit("=", 1)[1]), 5e-4
@@ -313,6 +308,18 @@ def test_braking_scores(metric, value):
     assert event.detail["kept_by"] and event.step == 39 and event.detail["value"] == math.inf
 
 
+def test_what_would_have_kept_a_brake_threat():
+    """A leader who brakes harder than the ego can is no matter of speed, and a closed gap none of little speed."""
+    hard = score(brake_threat, track((0, 0), speed=15, steps=11), track((20, 0), speed=15, acceleration=-9, steps=11))
+    assert any("the leader alone brakes at 9.0" in event.detail["kept_by"] for event in hard.evidence)
+    soft = score(brake_threat, track((0, 0), speed=20, steps=11), track((25, 0), speed=2, steps=11))
+    (event,) = [event for event in soft.evidence if event.kind == "brake_threat"]
+    limit = math.sqrt(2 * event.detail["gap"] * event.detail["full_brake"])
+    assert event.detail["lost"] == pytest.approx(1 - soft.value, abs=1e-6)
+    assert event.detail["kept_by"] == f"closing in at less than {limit:.2f} m/s" or limit < 0.005
+    assert not any("0.00 m/s" in e.detail["kept_by"] for e in (*hard.evidence, *soft.evidence))
+
+
 def test_steer_threat_score():
     got = score(steer_threat, track((0, 0.5), speed=10), track((24, 0), speed=5))
     room = 1.1485 + 0.95 - 0.5
@@ -459,30 +466,6 @@ def test_the_nearest_in_worst_time_is_found_among_many():
     alone = [score(worst_time_to_collision, ego, other).series for other in others]
     least = torch.stack(alone).nan_to_num(math.inf).amin(0)
     assert_close(score(worst_time_to_collision, ego, *others).series, least)
-
-
-# laws that every metric keeps
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_laws(name):
-    for seed in (0, 5):
-        laws.test_moving_the_world_changes_no_score(name, seed)
-    laws.test_what_happened_before_the_start_never_counts(name)
-    laws.test_one_rollout_only(name)
-    laws.test_an_absent_ego_is_no_score(name)
-
-
-@pytest.mark.parametrize("name", [*NAMES, "post_encroachment_time"])
-def test_order_and_absent_do_not_matter(name):
-    for seed in range(3):
-        world, drive = laws.crowd(seed)
-        got = laws.metric(name)([drive], world)
-        assert got.name == name and got.version and (not got.valid or 0 <= got.value <= 1)
-        if got.valid:
-            order = torch.tensor([0, 5, 2, 7, 1, 3, 6, 4])
-            turned = laws.replace(drive, agents=laws.reordered(drive.agents, order))
-            laws.same(got, laws.metric(name)([turned], world))
 
 
 def test_a_wide_road_has_no_leader_in_the_next_lane():

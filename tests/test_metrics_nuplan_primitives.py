@@ -20,7 +20,7 @@ from metrics.displacement import (
 from metrics.lane_keeping import lane_keeping
 from metrics.lanes import Places, followed_lanes, in_common_lanes, one_lane, run_length
 from metrics.log_distance import log_distance
-from metrics.route import log_completion, off_route, route_completion, route_distance
+from metrics.route import log_completion, route_completion, route_distance
 from metrics.signals import stop_line_crossings
 from metrics.traffic_light import traffic_light
 
@@ -200,8 +200,6 @@ def test_route():
     back = torch.cat([xy, xy.flip(0)])
     assert float(route_completion(back, route)) == pytest.approx(0.5), "the farthest place counts"
     assert float(route_completion(xy, route, corridor=0.5)) == 0
-    far, expert = torch.tensor([5.0, 5.1, 2.5, 3.0]), torch.tensor([5.0, 5.1, 0.0, 1.0])
-    assert off_route(far, expert).tolist() == [False, True, True, False]
     log = torch.stack([torch.arange(20.0), torch.zeros(20)], -1)
     assert float(log_completion(torch.tensor([8.2, 1.0]), log)) == pytest.approx(9 / 18)
     assert float(log_completion(torch.tensor([30.0, 1.0]), log)) == 1

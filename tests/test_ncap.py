@@ -221,16 +221,17 @@ def test_a_file_is_for_the_scene_of_its_number(tmp_path):
     assert len(Ncap(source=Streets(), spec=str(folder), runs=2).ids()) == 6
 
 
-@pytest.mark.parametrize("name", NOMINAL)
+@pytest.mark.parametrize("name", sorted({*NOMINAL, *(file.stem for file in TESTS.glob("*.yaml"))}))
 def test_neuro_ncap_on_its_scenes(name):
-    """Its own files: the nominal crash where and as fast as theirs, and a crash in every jittered run."""
-    if not (TESTS.is_dir() and LOGS.is_dir()):
-        pytest.skip("the shared logs and oracles are not here")
+    """Its own files: the nominal crash where and as fast as theirs (if known), and a crash in every jittered run."""
+    if not (TESTS.is_dir() and any(LOGS.glob(f"*{name[-4:]}*"))):
+        pytest.skip("the shared logs and oracles, or this test's scene, are not here")
     options = {"source": "scenarionet", "spec": str(TESTS / f"{name}.yaml")}
     nominal = source("ncap", LOGS, **options, runs=1, jitter=False)
     (id,) = nominal.ids()
     s = nominal.load(id)
-    touch, (speed, seconds) = crash(s), NOMINAL[name]
+    touch = crash(s)
+    speed, seconds = NOMINAL.get(name, (touch.speed, touch.step * DT))
     assert touch.speed == pytest.approx(speed, abs=0.35) and touch.step * DT == pytest.approx(seconds, abs=0.16)
     assert reference_speed(s, s.start)[0] == pytest.approx(touch.speed)
     tests = source("ncap", LOGS, **options, runs=10)

@@ -74,9 +74,9 @@ def test_what_sums_a_drive_up_is_no_happening():
     crash, off = Event("collision", 9, (0, 4), (0.0, 0.0)), Event("drivable_area", 5, (0,), (0.0, 0.0))
     total = Event("progress", 9, (0,), (0.0, 0.0))
     scores = [
-        Score("a", 0.0, evidence=(crash,)),
-        Score("b", 0.4, evidence=(total, off)),
-        Score("c", 1.0, evidence=(off,)),
+        Score("a", 0.0, better="more", evidence=(crash,)),
+        Score("b", 0.4, better="more", evidence=(total, off)),
+        Score("c", 1.0, better="more", evidence=(off,)),
     ]
     assert _happenings(scores, last=9) == [crash, off]
 

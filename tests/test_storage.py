@@ -253,6 +253,23 @@ def test_a_damaged_row_is_named(tmp_path, content):
         store.rows()
 
 
+def test_rows_of_other_formats(tmp_path):
+    """Those without a number are older: their scores do not say what is better. Newer ones are refused."""
+    store = Store(tmp_path)
+    store.save(job(), drive(), (*scores(), Score("y", 1.0, better="less")))
+    file = tmp_path / "results" / f"{job().key}.json"
+    row = json.loads(file.read_text())
+    assert row["format"] == 2 and [s.better for s in scores_of(store.row(job().key))] == ["", "", "less"]
+    old = {key: value for key, value in row.items() if key != "format"}
+    old["scores"] = [{key: value for key, value in score.items() if key != "better"} for score in row["scores"]]
+    file.write_text(json.dumps(old))
+    assert [s.better for s in scores_of(store.row(job().key))] == [""] * 3
+    for unknown in (3, 0, "2", None):
+        file.write_text(json.dumps({**row, "format": unknown}))
+        with pytest.raises(InputError, match="format .*, this drivesim reads up to 2: use the drivesim that"):
+            store.rows()
+
+
 def test_a_key_is_no_path(tmp_path):
     with pytest.raises(InputError, match="no key"):
         Store(tmp_path).load_rollout("../../secrets")

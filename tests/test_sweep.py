@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from drivesim import sweep
+from drivesim import canaries, sweep
 from drivesim.drive import drive
-from drivesim.errors import InputError, NotDrivable
+from drivesim.errors import InputError, NotDrivable, Untrusted
 from drivesim.storage import Job, Outcome, Store, scores_of
 from drivesim.sweep import run
 from drivesim.types import Plan, Score
@@ -140,6 +140,28 @@ def test_two_workers_change_no_byte_and_a_death_is_its_own_jobs_death(cluster, h
     assert not store.has(often["key"]), "the next run tries again"
     others = {name: data for name, data in contents(store).items() if name[:32] not in (once["key"], often["key"])}
     assert others == here
+
+
+def _broken():
+    """Unpickled in a worker: from then on that process inverts matrices a little wrong."""
+    right = np.linalg.inv
+    np.linalg.inv = lambda matrix: right(matrix) * (1 + 1e-6)
+    return Breaks()
+
+
+class Breaks:
+    def __call__(self, job):
+        return Outcome(status="skipped", cause="asked to drive after all")
+
+    def __reduce__(self):
+        return _broken, ()
+
+
+def test_a_worker_that_gets_known_answers_wrong_stops_the_sweep(cluster, tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(Untrusted, match="matrix inverse: numpy.linalg.inv"):
+        run(JOBS, store, Breaks(), 1)
+    assert store.rows() == [] and canaries.ask("matrix inverse").wrong == ()
 
 
 def test_failures_have_causes(tmp_path):

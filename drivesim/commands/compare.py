@@ -60,8 +60,9 @@ def run(
     if pairs and not _shared(drives, names):
         raise InputError(f"{', '.join(names)}: no scenario and seed in common; drive them on the same ones")
     if file is not None:
-        _write(file, _plain(cells, pairs, wanted, names))
+        _write(file, _plain(cells, pairs, wanted, names, _worlds(drives)))
     _print(cells, pairs, wanted, names)
+    console().print("\n".join(["", *_driven_in(_worlds(drives))]))
     return 0
 
 
@@ -71,7 +72,7 @@ def stored(out: str) -> list[dict[str, Any]]:
 
     if not (Path(out) / "results").is_dir():
         raise InputError(f"{out}: no results there; give the `out` of a run")
-    rows = Store(out).rows()
+    rows = Store(out, read_only=True).rows()
     if not rows:
         raise InputError(f"{out}: no results there yet")
     return rows
@@ -104,14 +105,26 @@ def _shared(drives: Sequence[Drive], names: Sequence[str]) -> bool:
     return any(asked[names[0]] & asked[other] for other in names[1:])
 
 
+def _worlds(drives: Sequence[Drive]) -> dict[str, str]:
+    """What each planner was driven in."""
+    return {name: ", ".join(dict.fromkeys(d.world for d in drives if d.planner == name))
+            for name in dict.fromkeys(d.planner for d in drives)}  # fmt: skip
+
+
+def _driven_in(worlds: Mapping[str, str]) -> list[str]:
+    if len(set(worlds.values())) == 1:
+        return [clean(f"driven in {next(iter(worlds.values()))}")]
+    return [clean(f"{name}: driven in {world}") for name, world in worlds.items()]
+
+
 def _print(cells: Cells, pairs: Sequence[Comparison], metrics: Sequence[str], names: Sequence[str]) -> None:
     out = console()
     out.print(_table(cells, metrics, names))
     if pairs:
-        out.print(_paired(pairs))
+        out.print(_paired(pairs, cells))
         for name, a, b, found in pairs:
             if not isinstance(found, str) and (found.more or found.less):
-                out.print("\n".join(_changes(name, a, b, found)))
+                out.print("\n".join(_changes(name, a, b, found, _better(cells, name))))
     notes = _notes(cells, pairs, metrics, names)
     if notes:
         out.print("\n".join(["", *notes]))
@@ -134,9 +147,18 @@ def _table(cells: Cells, metrics: Sequence[str], names: Sequence[str]) -> Any:
                 _failed(cell),
                 cell.not_applicable,
             )
-            table.add_row(*map(clean, (name, planner, *told)))
+            table.add_row(*map(clean, (_marked(name, cells), planner, *told)))
         table.add_section()
     return table
+
+
+def _better(cells: Cells, name: str) -> str:
+    """Which values of a metric are better: "more", "less", or empty where no result says."""
+    return next((cell.better for (_, metric), cell in cells.items() if metric == name and cell.better), "")
+
+
+def _marked(name: str, cells: Cells) -> str:
+    return f"{name} ↓" if _better(cells, name) == "less" else name
 
 
 def interval(found: Any) -> str:
@@ -148,40 +170,49 @@ def _failed(cell: Cell) -> str:
     return f"{cell.failed} ({cell.technical} technical)" if cell.technical else str(cell.failed)
 
 
-def _paired(pairs: Sequence[Comparison]) -> Any:
+def _paired(pairs: Sequence[Comparison], cells: Cells) -> Any:
     from rich.table import Table
 
     table = Table("paired", "planners", title_justify="left")
-    for column in ("difference", "95 % interval", "p", "pairs", "more / less"):
+    for column in ("difference", "95 % interval", "p", "pairs", "better / worse"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("test")
     for name, a, b, found in pairs:
         if isinstance(found, str):
-            table.add_row(*map(clean, (name, f"{a} − {b}", "–", "–", "–", 0, "–", found)))
+            table.add_row(*map(clean, (_marked(name, cells), f"{a} − {b}", "–", "–", "–", 0, "–", found)))
             continue
-        flips = f"{len(found.more)} / {len(found.less)}"
+        flips = _flips(found, _better(cells, name))
         told = (f"{found.difference:+.3f}", interval(found), f"{found.p:.3g}", found.n, flips, found.test)
-        table.add_row(*map(clean, (name, f"{a} − {b}", *told)))
+        table.add_row(*map(clean, (_marked(name, cells), f"{a} − {b}", *told)))
     return table
 
 
-def _changes(name: str, a: str, b: str, found: Difference) -> list[str]:
+def _flips(found: Difference, better: str) -> str:
+    """In how many pairs the first is better and worse; where nobody says what is better, has more and less."""
+    more, less = len(found.more), len(found.less)
+    return {"more": f"{more} / {less}", "less": f"{less} / {more}"}.get(better, f"{more} more / {less} less")
+
+
+def _changes(name: str, a: str, b: str, found: Difference, better: str) -> list[str]:
     """The scenarios that flipped (of a rate all, of others those that differ most)."""
     rate = {x for change in (*found.more, *found.less) for x in (change.a, change.b)} <= {0.0, 1.0}
     lines = []
-    for better, worse, changes in ((a, b, found.more), (b, a, found.less)):
+    for first, second, changes in ((a, b, found.more), (b, a, found.less)):
         shown = changes if rate else changes[:SHOWN]
         if not changes:
             continue
-        each = [f"{c.scenario}{f' seed {c.seed}' * bool(c.seed)}{_from_to(c) * (not rate)}" for c in shown]
+        each = [f"{c.scenario}{f' seed {c.seed}' * bool(c.seed)}{_from_to(c, better) * (not rate)}" for c in shown]
         rest = f", and {len(changes) - len(shown)} more (--json)" if len(changes) > len(shown) else ""
-        lines.append(clean(f"{name}: {better} has more than {worse} in {', '.join(each)}{rest}"))
+        words = {"more": (first, "is better than", second), "less": (second, "is better than", first)}
+        who = " ".join(words.get(better, (first, "has more than", second)))
+        lines.append(clean(f"{name}: {who} in {', '.join(each)}{rest}"))
     return lines
 
 
-def _from_to(change: Any) -> str:
-    high, low = max(change.a, change.b), min(change.a, change.b)
-    return f" ({high:.3g} against {low:.3g})"
+def _from_to(change: Any, better: str) -> str:
+    """The two values, the one named first first."""
+    low, high = sorted((change.a, change.b))
+    return f" ({low:.3g} against {high:.3g})" if better == "less" else f" ({high:.3g} against {low:.3g})"
 
 
 def _notes(cells: Cells, pairs: Sequence[Comparison], metrics: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -198,6 +229,8 @@ def _notes(cells: Cells, pairs: Sequence[Comparison], metrics: Sequence[str], na
             about.setdefault(warning, []).append(f"{name}, {a} − {b}")
     total = len(names) * len(metrics) + len(pairs)
     lines = [clean(f"! {text}{'' if len(who) == total else ': ' + '; '.join(who)}") for text, who in about.items()]
+    if any(_better(cells, name) == "less" for name in metrics):
+        lines.append("↓ less is better")
     tests = sum(not isinstance(found, str) for *_, found in pairs)
     if tests > 1:
         lines.append(
@@ -206,7 +239,9 @@ def _notes(cells: Cells, pairs: Sequence[Comparison], metrics: Sequence[str], na
     return lines
 
 
-def _plain(cells: Cells, pairs: Sequence[Comparison], metrics: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+def _plain(
+    cells: Cells, pairs: Sequence[Comparison], metrics: Sequence[str], names: Sequence[str], worlds: Mapping[str, str]
+) -> dict[str, Any]:
     """Everything as JSON has it."""
     from ..statistics import CONFIDENCE
 
@@ -217,9 +252,9 @@ def _plain(cells: Cells, pairs: Sequence[Comparison], metrics: Sequence[str], na
             found = dataclasses.asdict(cell.estimate) if cell.estimate else {}
             rest = {**dataclasses.asdict(cell), "warnings": cell.warnings}
             del rest["estimate"]
-            rows.append({"planner": planner, "metric": name, **found, **rest})
+            rows.append({"planner": planner, "world": worlds[planner], "metric": name, **found, **rest})
     compared = [
-        {"metric": name, "a": a, "b": b}
+        {"metric": name, "better": _better(cells, name), "a": a, "b": b}
         | ({"reason": found} if isinstance(found, str) else {**_renamed(dataclasses.asdict(found))})
         for name, a, b, found in pairs
     ]

@@ -34,11 +34,11 @@ def told(drive: Drive, all: bool = False) -> Iterator[str]:
     """A drive in lines. Scores that lost nothing are one line, unless `all`."""
     yield drive.title
     lost = sorted(drive.scores, key=lambda score: -points_lost(score))
-    full = [score for score in lost if _is_points(score) and points_lost(score) == 0 and not _could(score) and not all]
+    full = [score for score in lost if _is_full(score) and not all]
     for score in (score for score in lost if score.valid and score not in full):
         yield from _score(score, drive.rollout)
     for whole, words in ((True, "nothing lost"), (False, "no evidence of a loss")):
-        names = [f"{score.name} {_number(score.value)}" for score in full if (score.value == 1) == whole]
+        names = [f"{score.name} {_number(score.value)}" for score in full if score.perfect == whole]
         if names:
             yield f"  {words}: {', '.join(names)}"
     for score in (score for score in lost if not score.valid):
@@ -46,18 +46,13 @@ def told(drive: Drive, all: bool = False) -> Iterator[str]:
 
 
 def points_lost(score: Score) -> float:
-    """1 less the value of what is a share of 1; 0 for measures with a unit, what does not apply, and what has no
-    evidence of anything that happened (a 0 of what counts overlaps, say)."""
-    return 1 - score.value if _is_points(score) and score.evidence else 0.0
+    """Share of the points that a score lost, by evidence of what happened; 0 without any."""
+    return score.lost if score.evidence else 0.0
 
 
-def _could(score: Score) -> bool:
-    """Whether the evidence says what would have been better, though nothing was lost: a 1 of what counts overlaps."""
-    return any("kept_by" in event.detail for event in score.evidence)
-
-
-def _is_points(score: Score) -> bool:
-    return score.valid and not score.unit and 0 <= score.value <= 1
+def _is_full(score: Score) -> bool:
+    """Whether there is no loss to tell of: all points kept, or evidence of none lost."""
+    return score.perfect or (bool(score.better) and not score.unit and score.valid and not score.evidence)
 
 
 def _score(score: Score, rollout: Rollout | None) -> Iterator[str]:

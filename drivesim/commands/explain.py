@@ -79,7 +79,8 @@ def _of_row(out: str, row: Mapping[str, Any], metrics: Sequence[str] | None, aga
     if row["status"] != "ok":
         told = "technical failure" if row["technical"] else row["status"]
         return Drive(f"{title}{told}, without scores: {row['cause']}", (), None)
-    rollout, scores = Store(out).load_rollout(row["key"]), {score.name: score for score in scores_of(row)}
+    rollout = Store(out, read_only=True).load_rollout(row["key"])
+    scores = {score.name: score for score in scores_of(row)}
     names = list(metrics or scores)
     missing = [name for name in names if again or name not in scores]
     if missing:
@@ -109,7 +110,7 @@ def _of_file(words: Sequence[str], options: Sequence[str], metrics: Sequence[str
             raise InputError(
                 f"{path}: no stored result tells its scenario; {EXAMPLE.format(name='SOURCE', root='DIR')}"
             )
-        return _of_row(str(out), Store(out).row(path.stem), metrics, again)
+        return _of_row(str(out), Store(out, read_only=True).row(path.stem), metrics, again)
     try:
         key = parquet.read(path)[1]["key"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -171,12 +172,10 @@ def _part(name: str, ready: Mapping[str, Any], scores: Iterable[str]) -> Any:
 
 
 def _compute(name: str, part: Any, rollout: Rollout, scenario: Scenario) -> Score:
-    from .. import parts
+    from .. import drive
+    from ..errors import MetricFailure
 
-    metric = parts.build(part)
     try:
-        return metric([rollout], scenario)
-    except InputError:
-        raise
-    except Exception as error:  # a metric of the user's own
-        raise InputError(f"{name}: the metric raised {type(error).__name__}: {error}") from error
+        return drive.score(part, rollout, scenario)
+    except MetricFailure as error:  # a metric of the user's own
+        raise InputError(f"{name}: {error}") from error

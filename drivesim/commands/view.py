@@ -44,14 +44,14 @@ def run(
     if len(rest) > 1:
         raise InputError(f"{rest[1]}: one scenario is expected")
     ((_, _, part),) = found
-    scenario = _load(parts.build(wrapped(part, window, stride, ego)), rest[0] if rest else None)
+    scenario = load(parts.build(wrapped(part, window, stride, ego)), rest[0] if rest else None)
     name = re.sub(r"[^\w.@-]", "_", scenario.id)
     path = view.write(scenario, out or f"{name}.png", step, Entry.of(scenario).told())
     print(path.resolve())
     return 0
 
 
-def _load(source: Any, id: str | None) -> Any:
+def load(source: Any, id: str | None) -> Any:
     """The scenario asked for, else the first that can be driven."""
     from ..windows import full_id, nearest
 

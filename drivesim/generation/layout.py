@@ -57,7 +57,7 @@ class LayoutRaster:
         ego = briefing.vehicle.world_from_ego(agents[..., 0])
         shown = _shown(world.stage, agents, world.scene.signals, step)
         dark = shadows(world.stage.paint, np.concatenate([world.stage.shade, _shade(agents)]))
-        pool = _each(self.threads or numba.get_num_threads())
+        pool = each(self.threads or numba.get_num_threads())
         shots = [_Shot.of(camera, world_from_camera(ego, camera)) for camera in cameras]
         _draw(world.stage, shown, dark, shots, pool, bands=2 if len(shots) < 4 else 1)
         return {s.camera.name: s.frame(step * briefing.dt) for s in shots}, world
@@ -95,7 +95,7 @@ class _Shot:
 
     @staticmethod
     def of(camera: Camera, world_from_camera: Tensor) -> _Shot:
-        lens, params, (width, height), reached = _optics(
+        lens, params, (width, height), reached = optics(
             camera.width,
             camera.height,
             tuple(camera.intrinsics.double().flatten().tolist()),
@@ -122,7 +122,7 @@ class _Shot:
 
 
 @lru_cache(maxsize=64)
-def _optics(
+def optics(
     width: int, height: int, intrinsics: tuple[float, ...], distortion: tuple[float, ...]
 ) -> tuple[Lens, np.ndarray, tuple[int, int], np.ndarray | None]:
     """The lens, the ideal pinhole behind it (fx, fy, cx, cy and size) and the pixels that light reaches.
@@ -194,7 +194,7 @@ def _leafy(stage: Stage, shown: Instances, view: View) -> Instances:
     return shown._replace(first=first, count=count)
 
 
-def _each(threads: int) -> Callable[[Callable, Iterable], list]:
+def each(threads: int) -> Callable[[Callable, Iterable], list]:
     if threads <= 1:
         return lambda function, items: [function(item) for item in items]
     pool = _pool(os.getpid(), threads)

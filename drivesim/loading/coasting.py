@@ -55,6 +55,8 @@ def first_touch(ego: Agents, others: Agents, who: Tensor, start: int) -> Touch |
 
     Between two steps both move on evenly. Speeds are those of the step before: a contact changes them.
     """
+    kept = _near(ego, others, start)
+    others, who = others[:, kept], who[:, kept]
     count = (len(ego.yaw) - 1 - start) * SUBSTEPS + 1
     moment = torch.arange(count)
     before = start + torch.div(moment, SUBSTEPS, rounding_mode="floor")
@@ -74,9 +76,19 @@ def first_touch(ego: Agents, others: Agents, who: Tensor, start: int) -> Touch |
     speed = (ego.velocity[going].double() - others.velocity[going, met].double()).norm(dim=-1)
     agent = int(met[speed.argmax()])
     return Touch(
-        start + first / SUBSTEPS, agent, float(speed.max()), mine[first].replace(velocity=ego.velocity[going]),
+        start + first / SUBSTEPS, int(kept[agent]), float(speed.max()),
+        mine[first].replace(velocity=ego.velocity[going]),
         theirs[first, agent].replace(velocity=others.velocity[going, agent]),
     )  # fmt: skip
+
+
+def _near(ego: Agents, others: Agents, start: int) -> Tensor:
+    """Indices (K,) of the agents of others (T, A) that come near enough to an ego (T,) to touch it between steps."""
+    mine, theirs = ego.xy[start:].double(), others.xy[start:].double()
+    gap = (theirs - mine[:, None]).norm(dim=-1).nan_to_num(torch.inf).amin(0)
+    moved = lambda xy: torch.diff(xy, dim=0, append=xy[-1:]).norm(dim=-1).nan_to_num(0).amax(0)  # noqa: E731
+    size = lambda agents: agents.size[start:, ..., :2].norm(dim=-1).nan_to_num(0).amax(0).double() / 2  # noqa: E731
+    return (gap <= (size(ego) + size(others)) * 1.0001 + moved(mine) + moved(theirs)).nonzero()[:, 0]
 
 
 def _path(ego: Agents, start: int) -> tuple[np.ndarray, np.ndarray]:

@@ -34,11 +34,12 @@ class Entry:
     end: str = ""  # why the rollout ended
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what the source says of the scenario
+    world: str = ""  # what it was driven in, in words
 
     @property
     def lost(self) -> list[str]:
-        """Names of the metrics whose score is 0."""
-        return [score.name for score in self.scores if score.valid and score.value == 0]
+        """Names of the metrics that lost all of their points."""
+        return [score.name for score in self.scores if score.lost == 1]
 
     @property
     def ok(self) -> bool:
@@ -89,8 +90,8 @@ def ended(rollout: Rollout) -> str:
 
 
 def loses(score: Score) -> bool:
-    """Whether a score's evidence tells of something lost; a full score's evidence only shows how it came about."""
-    return not (score.valid and score.value == 1.0)
+    """Whether a score's evidence tells of something lost; a perfect score's evidence only shows how it came about."""
+    return not score.perfect
 
 
 def _happenings(scores: Sequence[Score], last: int) -> list[Event]:

@@ -76,6 +76,7 @@ def render(
         planners=planners,
         warnings=_warnings(planners),
         metrics=_metrics(entries),
+        less={score.name for entry in entries for score in entry.scores if score.better == "less"},
         rollouts=[_rollout(i, entry) for i, entry in enumerate(entries)],
         licences=dict.fromkeys((entry.source, entry.licence) for entry in entries if entry.licence),
         versions=installed() if versions is None else versions,
@@ -127,12 +128,10 @@ def _drive(entry: Entry) -> statistics.Drive:
 
 
 def _warnings(planners: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Each warning of the table once; whom it is about, unless that is everybody."""
-    about: dict[str, list[str]] = {}
-    for row in planners:
-        for warning in dict.fromkeys(warning for cell in row["cells"].values() for warning in cell.warnings):
-            about.setdefault(warning, []).append(row["planner"])
-    return [f"{', '.join(who)}: {text}" if len(who) < len(planners) else text for text, who in about.items()]
+    """What the table of planners is to be read with."""
+    return statistics.warnings(
+        {(row["planner"], name): cell for row in planners for name, cell in row["cells"].items()}
+    )
 
 
 def _rollout(index: int, entry: Entry) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import drive, parts
+from .. import drive, parts, statistics
 from ..errors import InputError
 from ..generation.layout import NoImages
+from ..generation.photos import Photos
 from ..simulator import one_thread
 from ..storage import Job, Store, canonical, job_of, parse, scores_of
 from .entry import Entry, ended
@@ -55,7 +57,10 @@ def report(
     for i, key in enumerate(to_film):
         amiss = _film(store, key)
         tell(i + 1, len(to_film), amiss)
-    entries = [_entry(store, row) for row in rows]
+    names = [drive.planner for drive in statistics.drives({"": rows})]  # with what tells settings of one planner apart
+    entries = [_entry(store, row, name) for row, name in zip(rows, names, strict=True)]
+    current = {row["planner"]: name for row, name in zip(rows, names, strict=True) if row["key"] in order}
+    beside = [replace(entry, planner=current.get(entry.planner, entry.planner)) for entry in beside]
     return write_report(store.out / "report.html", [*entries, *beside], commands(store.out))
 
 
@@ -101,12 +106,13 @@ def _film(store: Store, key: str) -> str:
     return ""
 
 
-def _entry(store: Store, row: Mapping[str, Any]) -> Entry:
+def _entry(store: Store, row: Mapping[str, Any], planner: str) -> Entry:
     key, timing = row["key"], store.sidecar(row["key"])
     told = {k: v for k, v in timing.items() if k not in ("plan_s", "traceback")} | _latency(timing)
-    asked = (row["scenario"], source_name(job_of(row)), row["licence"], row["planner"], row["seed"])
+    asked = (row["scenario"], source_name(job_of(row)), row["licence"], planner, row["seed"])
+    world = statistics.world(row["job"])
     if row["status"] != "ok":
-        return Entry(*asked, f"{row['status']}: {row['cause']}", timing=told)
+        return Entry(*asked, f"{row['status']}: {row['cause']}", timing=told, world=world)
     rollout = store.load_rollout(key)
     note = json.loads(_note(store, key).read_bytes()) if _note(store, key).exists() else {"films": ()}
     if "notes" not in note:  # of an earlier version, whose tags were the source's own words
@@ -118,7 +124,7 @@ def _entry(store: Store, row: Mapping[str, Any]) -> Entry:
         timing=told, dt=rollout.dt,
         comparison=Comparison(compared, **note["comparison"]) if compared else None,
         steps=len(rollout.agents.valid), start=rollout.start, versions=rollout.versions,
-        end=ended(rollout),
+        end=ended(rollout), world=world,
     )  # fmt: skip
 
 
@@ -132,8 +138,9 @@ def _video(store: Store, key: str, name: str) -> Path:
 
 @functools.lru_cache(maxsize=2)
 def _generator(part: str) -> Any:
-    """The part's generator; None if it makes no images."""
+    """The part's generator, or what draws where it shows photos; None if it makes no images."""
     generator = parts.build(parse(part))
+    generator = generator.drawer if isinstance(generator, Photos) else generator
     return None if isinstance(generator, NoImages) else generator
 
 

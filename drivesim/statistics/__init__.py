@@ -6,10 +6,10 @@ whose sign is flipped, is the scenario: seeds of one scenario are no independent
 
 from .intervals import CONFIDENCE, FEW, Estimate, estimate, is_rate, wilson
 from .paired import ALPHA, Change, Difference, compare, mcnemar, newcombe, sign_flip
-from .stored import drives
-from .table import Cell, Drive, cells, paired
+from .stored import drives, world
+from .table import Cell, Drive, cells, paired, warnings
 
 __all__ = [
     "ALPHA", "CONFIDENCE", "FEW", "Cell", "Change", "Difference", "Drive", "Estimate", "cells", "compare", "drives",
-    "estimate", "is_rate", "mcnemar", "newcombe", "paired", "sign_flip", "wilson",
+    "estimate", "is_rate", "mcnemar", "newcombe", "paired", "sign_flip", "warnings", "wilson", "world",
 ]  # fmt: skip

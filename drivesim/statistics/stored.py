@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from .. import parts
 from ..types import Score
 from .table import Drive
 
-SETUP = ("planner", "behavior", "control", "generation", "on_collision", "metrics", "versions")
+SETUP = ("planner", "behavior", "control", "generation", "on_collision", "loop", "metrics", "versions")
 """What of a job makes two drives of one planner's name drives of two planners to compare."""
+
+WORLD = ("behavior", "control", "generation")
+"""Groups whose choice a planner's name does not tell, and a reader wants to know."""
 
 
 def drives(stores: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Drive]:
@@ -31,10 +36,16 @@ def drives(stores: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Drive]:
             names[store, row["planner"], _setup(row)],
             row["scenario"] + (f" ({row['fingerprint'][:8]})" if len(contents[row["scenario"]]) > 1 else ""),
             row["seed"], row["status"], bool(row["technical"]), {s["name"]: _score(s) for s in row["scores"]},
+            world(row["job"]),
         )
         for store, rows in stores.items()
         for row in rows
     ]  # fmt: skip
+
+
+def world(job: Mapping[str, Any]) -> str:
+    """What a job was driven in, as one would ask for it: `behavior=idm control=lqr generation=raster`."""
+    return " ".join(f"{group}={_named(group, job.get(group))}" for group in WORLD)
 
 
 def _score(entry: Mapping[str, Any]) -> Score:
@@ -74,15 +85,25 @@ def _apart(job: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
             changed = [name for name in mine if len({(other.get(key) or {}).get(name) for other in others}) > 1]
             words += [f"{name} {str(mine[name])[:8]}" for name in changed]
         elif key == "metrics":
-            words.append(f"metrics {' '.join(_last(part) for part in job[key])}")
+            words.append(f"metrics {' '.join(_named('metrics', part) for part in job[key])}")
         else:
-            words.append(f"{key} {_last(job.get(key))}")
+            words.append(f"{key} {_named(key, job.get(key))}")
     return ", ".join(words)
 
 
-def _last(part: Any) -> str:
-    """A part by its class and options."""
+def _named(group: str, part: Any) -> str:
+    """A part by the yaml of its class, else by its class, with the options that it was given."""
     if not isinstance(part, Mapping):
         return str(part or "none")
-    options = "".join(f" {key}={value}" for key, value in part.items() if key != "_target_")
-    return str(part.get("_target_")).rpartition(".")[2] + options
+    target = part.get("_target_")
+    if target is None:
+        return "none"
+    name = _yamls(group).get(target) or str(target).rpartition(".")[2]
+    options = (f"{key}={_named(group, value)}" for key, value in part.items() if key != "_target_")
+    return " ".join([name, *options])
+
+
+@cache
+def _yamls(group: str) -> dict[str, str]:
+    """The yaml of each class of a group of plug-ins."""
+    return {parts.read(group, name).get("_target_", ""): name for name in parts.choices(group)}

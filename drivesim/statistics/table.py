@@ -22,6 +22,7 @@ class Drive:
     status: str = "ok"  # ok | failed | skipped
     technical: bool = False  # failed through no fault of the planner
     scores: Mapping[str, Score] = field(default_factory=dict)
+    world: str = ""  # what it was driven in, in words
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Cell:
     not_applicable: int
     reasons: Mapping[str, int] = field(default_factory=dict)  # why it did not apply, and how often
     unit: str = ""
+    better: str = ""  # "more" or "less"; empty where no score says
     version: str = ""  # of the metric; several are joined by a comma
 
     @property
@@ -57,6 +59,16 @@ def cells(drives: Sequence[Drive]) -> dict[tuple[str, str], Cell]:
         for name in dict.fromkeys(name for drive in drives for name in drive.scores):
             found[planner, name] = _cell(mine, name, rate_of(drives, name))
     return found
+
+
+def warnings(cells: Mapping[tuple[str, str], Cell]) -> list[str]:
+    """Each warning of a table once; before it whom it is about, unless that is every planner."""
+    about: dict[str, dict[str, None]] = {}
+    for (planner, _), cell in cells.items():
+        for warning in cell.warnings:
+            about.setdefault(warning, {})[planner] = None
+    everybody = len({planner for planner, _ in cells})
+    return [f"{', '.join(who)}: {text}" if len(who) < everybody else text for text, who in about.items()]
 
 
 def paired(drives: Sequence[Drive], a: str, b: str, name: str) -> Difference | str:
@@ -101,5 +113,6 @@ def _cell(mine: Sequence[Drive], name: str, rate: bool) -> Cell:
         sum(drive.status == "failed" and drive.technical for drive in mine),
         sum(drive.status == "skipped" for drive in mine),
         len(left_out), dict(reasons), next((s.unit for s in measured if s.unit), ""),
+        next((s.better for s in measured if s.better), ""),
         ", ".join(sorted({score.version for score in measured})),
     )  # fmt: skip

@@ -24,8 +24,8 @@ def drive(records: Records, progress: Progress, state: State, decides: Tensor, d
     stood = progress.stood.double().numpy().copy()
     r = records
     command = commands()(
-        now, stood, decides.numpy(), int(state.step), r.scenes, r.agents[0], r.points, r.lines, r.zones, r.log,
-        r.signals, r.walks, r.rings, driver.max_braking, driver.exponent,
+        now, stood, decides.numpy(), int(state.step), r.scenes, r.agents[0], r.points, r.corridors, r.lines, r.zones,
+        r.log, r.signals, r.walks, r.rings, driver.max_braking, driver.exponent,
     )  # fmt: skip
     column = lambda name: torch.from_numpy(np.ascontiguousarray(now[name]))  # noqa: E731
     after = Progress(column("s"), column("settled"), column("headway"), torch.from_numpy(stood))

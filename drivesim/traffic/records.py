@@ -17,6 +17,7 @@ from drivesim.traffic.following import SPACING
 from drivesim.types import CYCLES, WALKERS, Agents, Body, Scenario, is_kind
 
 from .area import Areas, areas_of
+from .corridors import clearances, corridors
 from .tables import Drivers, Progress
 
 F, I, BOOL = np.float64, np.int64, np.bool_  # noqa: E741
@@ -39,8 +40,8 @@ AGENT = np.dtype(
 """An agent for good: where its route (`points` of `reach` metres), lines and zones begin; manners and limits; `swing`
 is the longest way of its nose between two points [m]."""
 
-POINT = np.dtype([(name, np.float32) for name in ("x", "y", "axle_x", "axle_y", "nose_x", "nose_y", "limit")])
-"""Of a route."""
+POINT = np.dtype([(name, np.float32) for name in ("x", "y", "axle_x", "axle_y", "nose_x", "nose_y", "limit", "clear")])
+"""Of a route; `clear` as in corridors.clearances, of the segment that begins there."""
 
 LINE = np.dtype([("s", F), ("kind", I), ("ref", I)])
 
@@ -74,6 +75,7 @@ class Records:
     scenes: np.ndarray  # (U,) SCENE
     agents: np.ndarray  # (U, A) AGENT
     points: np.ndarray  # POINT
+    corridors: np.ndarray  # CORRIDOR of each point
     lines: np.ndarray  # LINE
     zones: np.ndarray  # ZONE
     log: np.ndarray  # (rows, A) LOGGED
@@ -91,8 +93,8 @@ def records_of(scenarios: Sequence[Scenario], drivers: Sequence[Drivers], bodies
     areas = areas_of([s.scene.map for s in scenarios])
     scenes = np.concatenate([p.scene for p in parts])
     agents = np.stack([p.agents for p in parts])
-    log, points, signals, rings = (_chained(parts, name) for name in ("log", "points", "signals", "rings"))
-    lines, zones, walks = (_chained(parts, name) for name in ("lines", "zones", "walks"))
+    log, points, ahead, signals = (_chained(parts, name) for name in ("log", "points", "corridors", "signals"))
+    lines, zones, walks, rings = (_chained(parts, name) for name in ("lines", "zones", "walks", "rings"))
     _begin(scenes["log"], [len(p.log) for p in parts])
     _begin(scenes["signal"], [len(p.signals) for p in parts])
     _begin(scenes["walk"], [len(p.walks) for p in parts])
@@ -104,8 +106,9 @@ def records_of(scenarios: Sequence[Scenario], drivers: Sequence[Drivers], bodies
     walks["first"] += np.repeat(first, [len(p.walks) for p in parts])
     scenes["area"] = areas.of_map
     return Records(
-        scenes, agents, points, lines, zones, log, signals, walks, rings, areas, max(int(agents["lines"].max()), 1)
-    )
+        scenes, agents, points, ahead, lines, zones, log, signals, walks, rings, areas,
+        max(int(agents["lines"].max()), 1),
+    )  # fmt: skip
 
 
 def _chained(parts: list[_Scene], name: str) -> np.ndarray:
@@ -164,8 +167,11 @@ class _Scene:
             },
         )  # fmt: skip
         on_route = torch.arange(drivers.points.shape[1]) < count[:, None]
-        flat = torch.cat([drivers.points, drivers.axle, drivers.nose, drivers.limit[..., None]], -1)
-        self.points = np.ascontiguousarray(flat[on_route].float().numpy()).view(POINT)[:, 0]
+        limit = torch.stack([drivers.limit, torch.zeros_like(drivers.limit)], -1)
+        flat = torch.cat([drivers.points, drivers.axle, drivers.nose, limit], -1)[on_route].float().numpy()
+        self.points = np.ascontiguousarray(flat).view(POINT)[:, 0]
+        self.points["clear"] = clearances(flat[:, 0:2], rows["route"], rows["points"])
+        self.corridors = corridors(flat[:, 4:6], rows["route"], rows["points"])
         self.lines = np.zeros(int(lines.sum()), LINE)
         _fill(self.lines, {name: getattr(drivers.lines, name)[there] for name in ("s", "kind", "ref")})
         nearest = torch.sort(drivers.zones.begin, stable=True).indices

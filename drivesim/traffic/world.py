@@ -208,8 +208,8 @@ def step(batch: Batch, actions: Tensor | np.ndarray | None = None) -> Batch:
     r, world = batch.world.records, batch.world
     a = r.areas
     step_scenes(spreads(batch))(
-        now, stood, steps, batch.which, given, r.scenes, r.agents, r.points, r.lines, r.zones, r.log, r.signals,
-        r.walks, r.rings, a.records, a.starts, a.items, a.parity, a.segments, world.driver.max_braking,
+        now, stood, steps, batch.which, given, r.scenes, r.agents, r.points, r.corridors, r.lines, r.zones, r.log,
+        r.signals, r.walks, r.rings, a.records, a.starts, a.items, a.parity, a.segments, world.driver.max_braking,
         world.driver.exponent,
     )  # fmt: skip
     return Batch(world, batch.which, now, stood, steps)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -144,6 +145,7 @@ class Rollout:
     cause: Cause
     versions: Mapping[str, str] = field(default_factory=dict)
     contacts: tuple[Event, ...] = ()  # who ran into whom, with the speed at which they met [m/s]
+    loop: str = "closed"  # or "open": all followed the log, the plans were not driven
 
 
 class Score(Struct):
@@ -154,7 +156,32 @@ class Score(Struct):
     valid: bool = True
     reason: str = ""
     unit: str = ""
+    better: Literal["more", "less", ""] = ""  # which values are; empty where nobody says
     series: Tensor | None = None  # (T,) over the rollout's steps; NaN where not defined
     shows: str = ""  # what the series is, with its unit
     evidence: tuple[Event, ...] = ()
     version: str = "1"
+
+    def __post_init__(self) -> None:
+        if self.better not in ("more", "less", ""):
+            raise ValueError(f"score {self.name}: better={self.better!r} is neither 'more' nor 'less'")
+
+    @property
+    def lost(self) -> float:
+        """Share of the points lost, 0 to 1; 0 where there are none to lose: it does not apply, says not what is better,
+        or is measured in a unit."""
+        share = self._share
+        return min(max(share if self.better == "less" else 1 - share, 0.0), 1.0) if math.isfinite(share) else 0.0
+
+    @property
+    def perfect(self) -> bool:
+        """Whether nothing could be better: all points, or nothing of what should be little."""
+        if self.better == "less":
+            return self.valid and self.value <= 0
+        return self._share >= 1
+
+    @property
+    def _share(self) -> float:
+        """The value as a share of 1; NaN for what is none."""
+        shares = {"": 1.0, "%": 100.0}
+        return self.value / shares[self.unit] if self.valid and self.better and self.unit in shares else math.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -60,12 +60,14 @@ class RecordedSweep:
     time: float  # [s] since step 0
     origin: Tensor  # (3,) float64 sensor position, world
     read: ReadImage
+    moments: ReadImage | None = None  # gives (N,) float32: when each point was hit, after `time` [s]; None: not told
 
 
 @dataclass(frozen=True, eq=False)
 class SensorLog:
     images: Mapping[str, tuple[RecordedImage, ...]]  # by camera name, ordered by time
     sweeps: tuple[RecordedSweep, ...] = ()
+    drawn_by: Any = None  # the WorldGenerator that drew them: it knows what any other view shows; None: the world itself
 
 
 class Provenance(IntEnum):

@@ -37,18 +37,10 @@ def bench2drive(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     Series: route completion [%].
     """
     rollout = only(rollouts, "bench2drive")
-    reason = unfit(rollout)
-    route, logged = scenario.scene.briefing.route.double(), precise(scenario.log[rollout.start :])[..., 0]
-    there = logged.valid & torch.isfinite(logged.xy).all(-1)
-    if not reason and (len(route) < 2 or float(arc_length(route)[-1]) <= 0):
-        reason = "the briefing has no route"
-    if not reason and not bool(there.any()):
-        reason = "the log does not show how far the route goes"
-    length = 0.0 if reason else float(follow(logged.xy[there], route).amax())
-    if not reason and length < LEAST:
-        reason = f"the log drives {length:.1f} m of the route, {LEAST:g} m are needed"
-    if reason:
-        return not_judged("bench2drive", reason, VERSION)
+    found = driven_route(rollout, scenario)
+    if isinstance(found, str):
+        return not_judged("bench2drive", found, VERSION)
+    route, length = found
     agents = judged(rollout)
     done = (100 * follow(agents.xy[:, 0], route) / length).clamp(0, 100)
     done = torch.where(done >= 100 - CLOSE, 100.0, done)
@@ -65,14 +57,32 @@ def bench2drive(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     place = tuple(round(x, 3) for x in agents.xy[-1, 0].tolist())
     detail = {
         "route_completion": round(completed, 3), "penalty": round(value / completed, 4) if completed else 1.0,
-        "success": success(completed, counts, outside), "not_covered": NOT_COVERED, "rule": RULE,
+        "success": success(completed, counts, outside), "not_covered": NOT_COVERED,
+        "lost": round(1 - completed / 100, 6), "rule": RULE,
         "kept_by": f"{length * (100 - completed) / 100:.1f} m farther along the route",
     }  # fmt: skip
     events.append(Event("route", rollout.start + len(done) - 1, (0,), place, detail))
     return Score(
-        "bench2drive", value, unit="%", series=over_steps(done, rollout), shows="route completion [%]",
+        "bench2drive", value, unit="%", better="more", series=over_steps(done, rollout), shows="route completion [%]",
         evidence=tuple(events), version=VERSION,
     )  # fmt: skip
+
+
+def driven_route(rollout: Rollout, scenario: Scenario) -> tuple[Tensor, float] | str:
+    """The briefing's route (R, 2) and how much of it the log drove from the start on [m]; or why a drive cannot be
+    judged by it."""
+    if reason := unfit(rollout):
+        return reason
+    route, logged = scenario.scene.briefing.route.double(), precise(scenario.log[rollout.start :])[..., 0]
+    there = logged.valid & torch.isfinite(logged.xy).all(-1)
+    if len(route) < 2 or float(arc_length(route)[-1]) <= 0:
+        return "the briefing has no route"
+    if not bool(there.any()):
+        return "the log does not show how far the route goes"
+    length = float(follow(logged.xy[there], route).amax())
+    if length < LEAST:
+        return f"the log drives {length:.1f} m of the route, {LEAST:g} m are needed"
+    return route, length
 
 
 def outside_lanes(map: Map, ego: Agents) -> tuple[float, Tensor]:
@@ -122,5 +132,8 @@ def _event(
     kind: str, rollout: Rollout, agents: Agents, step: int, who: tuple[int, ...], what: str, factor: float, kept: str
 ) -> Event:
     place = tuple(round(x, 3) for x in agents.xy[step, who[-1]].tolist())
-    detail = {"factor": round(factor, 4), "rule": f"{what}: x {factor:g} (Bench2Drive 087f74f)", "kept_by": kept}
+    detail = {
+        "factor": round(factor, 4), "lost": round(1 - factor, 6),
+        "rule": f"{what}: x {factor:g} (Bench2Drive 087f74f)", "kept_by": kept,
+    }  # fmt: skip
     return Event(kind, rollout.start + step, who, place, detail)

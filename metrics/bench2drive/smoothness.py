@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from drivesim.types import Event, Rollout, Scenario, Score
+from drivesim.types import Agents, Event, Rollout, Scenario, Score
 
 from ..comfort import rear_axle_motion
 from ..drive import judged, not_judged, only, over_steps, unfit
@@ -40,17 +41,19 @@ def smoothness(rollouts: Sequence[Rollout], scenario: Scenario, form: Literal["s
     ego = judged(rollout)[..., 0]
     acceleration, yaw = rear_axle_motion(ego, rollout.vehicle, rollout.dt)
     rate = np.degrees(np.gradient(yaw, rollout.dt))
-    found = [measured(acceleration[a:b], rate[a:b], rollout.dt, form) for a, b in segments(len(yaw))]
+    parts = segments(len(yaw))
+    index = np.array([range(a, b) for a, b in parts])
+    together = measured(acceleration[index], rate[index], rollout.dt, form)
+    found = [{name: values[k] for name, values in together.items()} for k in range(len(parts))]
     series = np.full(len(yaw), np.nan)
     events = []
-    for (a, b), motions in zip(segments(len(yaw)), found, strict=True):
+    for (a, b), motions in zip(parts, found, strict=True):
         series[a:b] = float(within(motions))
-        events += [_event(name, motions[name], a, ego, rollout) for name in BOUNDS if not within(motions, (name,))]
-    import torch
-
+        broken = [name for name in BOUNDS if not within(motions, (name,))]
+        events += [_event(name, motions[name], a, ego, rollout, 1 / len(parts)) for name in broken]
     value = float(np.mean([within(motions) for motions in found]))
     return Score(
-        "bench2drive_smoothness", value, series=over_steps(torch.from_numpy(series), rollout),
+        "bench2drive_smoothness", value, better="more", series=over_steps(torch.from_numpy(series), rollout),
         shows="segment within the bounds", evidence=tuple(events), version=f"{VERSION} {form}",
     )  # fmt: skip
 
@@ -76,15 +79,16 @@ def segments(count: int) -> list[tuple[int, int]]:
 
 
 def measured(acceleration: Rows, yaw_rate: Rows, dt: float, form: str) -> dict[str, Rows]:
-    """The six motions (n,) of one segment. ValueError for one of fewer than three steps."""
+    """The six motions (..., n) of segments: accelerations (..., n, 2), yaw rates (..., n). ValueError for fewer than
+    three steps."""
     from scipy.signal import savgol_filter
 
-    window = min(WINDOW, len(yaw_rate))
+    window = min(WINDOW, yaw_rate.shape[-1])
     if window <= ORDER:
-        raise ValueError(f"smoothness: {len(yaw_rate)} steps are fewer than the filter needs")
+        raise ValueError(f"smoothness: {yaw_rate.shape[-1]} steps are fewer than the filter needs")
     smooth = lambda x, d=0: savgol_filter(x, window, ORDER, deriv=d, delta=dt)  # noqa: E731
-    along, across = smooth(acceleration[:, 0]), smooth(acceleration[:, 1])
-    total = smooth(np.hypot(acceleration[:, 0], acceleration[:, 1]))
+    along, across = smooth(acceleration[..., 0]), smooth(acceleration[..., 1])
+    total = smooth(np.hypot(acceleration[..., 0], acceleration[..., 1]))
     rate = np.unwrap(yaw_rate) if form == "peer" else np.radians(yaw_rate)
     return {
         "longitudinal_acceleration": along, "lateral_acceleration": across, "jerk": smooth(total, 1),
@@ -97,13 +101,13 @@ def within(motions: dict[str, Rows], names: Sequence[str] = tuple(BOUNDS)) -> bo
     return all(bool(((motions[n] > BOUNDS[n][0]) & (motions[n] < BOUNDS[n][1])).all()) for n in names)
 
 
-def _event(name: str, values: Rows, first: int, ego: object, rollout: Rollout) -> Event:
+def _event(name: str, values: Rows, first: int, ego: Agents, rollout: Rollout, lost: float) -> Event:
     low, high = BOUNDS[name]
     worst = int(np.maximum(values - high, low - values).argmax())
     limit = high if values[worst] >= high else low
-    place = tuple(round(x, 3) for x in ego.xy[first + worst].tolist())  # type: ignore[attr-defined]
+    place = tuple(round(x, 3) for x in ego.xy[first + worst].tolist())
     detail = {
-        "value": round(float(values[worst]), 3), "limit": limit,
+        "value": round(float(values[worst]), 3), "limit": limit, "lost": round(lost, 6),
         "rule": f"{low} < {name} < {high} in each segment of {SEGMENT} steps (Bench2Drive, nuPlan's bounds)",
         "kept_by": f"{name} {'below' if limit == high else 'above'} {limit}",
     }  # fmt: skip

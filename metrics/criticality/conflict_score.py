@@ -42,7 +42,7 @@ def post_encroachment_time(rollouts: Sequence[Rollout], scenario: Scenario, boun
     events = tuple(_event(found, k, int(step[k]), bound, rollout, scenario) for k in told)
     return Score(
         name, float((times >= bound).double().mean()), evidence=events, version=VERSION,
-        series=over_steps(series.masked_fill(torch.isinf(series), torch.nan), rollout),
+        better="more", series=over_steps(series.masked_fill(torch.isinf(series), torch.nan), rollout),
         shows="post-encroachment time [s]",
     )  # fmt: skip
 
@@ -52,7 +52,9 @@ def _event(found: Conflicts, k: int, step: int, bound: float, rollout: Rollout, 
     kind = Kind(int(rollout.agents.kind[rollout.start + step, who])).name.lower()
     first, missing = bool(found.ego_first[k]), max(bound - time, 0)
     detail = {
-        "value": number(time), "bound": bound, "unit": "s", "first": "ego" if first else "other",
+        "value": number(time), "lost": number((time < bound) / len(found.who), 6),
+        "rule": f"PET of {bound} s or more (Allen et al. 1978; Peesapati et al. 2018)",
+        "bound": bound, "unit": "s", "first": "ego" if first else "other",
         "ego_occupies": number(encroachment_time(found.ego_enters[k], found.ego_leaves[k])),
         "other_occupies": number(encroachment_time(found.other_enters[k], found.other_leaves[k])),
         "ego_enters": number(found.ego_enters[k]), "ego_leaves": number(found.ego_leaves[k]),  # [s] since the start

@@ -63,10 +63,12 @@ def time_to_react(
 
     shown = torch.where(found.who >= 0, values.clamp_min(0), torch.nan)
     if not bool((found.who >= 0).any()):  # never on a collision course
-        return Score(name, 1.0, series=over_steps(shown, rollout), shows="time to react [s]", version=VERSION)
+        return Score(
+            name, 1.0, better="more", series=over_steps(shown, rollout), shows="time to react [s]", version=VERSION
+        )
     return share_kept(
-        name, rollout, scenario, agents, found.who, values, values < bound, explain, "time to react [s]", series=shown,
-        of_all=True,
+        name, rollout, scenario, agents, found.who, values, values < bound, explain, "time to react [s]",
+        f"TTR of {bound} s or more", series=shown, of_all=True,
     )  # fmt: skip
 
 
@@ -95,11 +97,12 @@ def worst_time_to_collision(
         ego, other = agents[t, 0], agents[t, who[t]]
         return {
             "value": number(values[t]), "bound": bound, "unit": "s", "acceleration": acceleration,
-            "centres_apart": number((other.xy - ego.xy).norm()),
+            "centres_apart": number((other.xy - ego.xy).norm()), "kept_by": "more distance, or closing in more slowly",
         }  # fmt: skip
 
     return share_kept(
-        name, rollout, scenario, agents, who, values, values < bound, explain, "worst-case time to collision [s]"
+        name, rollout, scenario, agents, who, values, values < bound, explain, "worst-case time to collision [s]",
+        f"WTTC of {bound} s or more, all accelerating by up to {acceleration} m/s^2 (Wachenfeld et al. 2016)",
     )  # fmt: skip
 
 

@@ -27,14 +27,16 @@ def share_kept(
     beyond: Tensor,
     explain: Explain,
     shows: str,
+    rule: str,
     rising: bool = False,
     series: Tensor | None = None,
     of_all: bool = False,
 ) -> Score:
     """1 less the share of the steps with somebody (`who` >= 0), or `of_all` steps, at which the measure is `beyond`.
 
-    `values` (n,) are worst where lowest, with `rising` where highest. Evidence: each stretch beyond the threshold at
-    its worst step; without one, the worst step of all as `closest`. Infinite values are left out of the series.
+    `values` (n,) are worst where lowest, with `rising` where highest. `rule`: in words, with its source. Evidence: each
+    stretch beyond the threshold at its worst step; without one, the worst step of all as `closest`. Infinite values are
+    left out of the series.
     """
     there = who >= 0
     if not bool(there.any()):
@@ -42,12 +44,15 @@ def share_kept(
     beyond = beyond & there
     badness = (values if rising else -values).nan_to_num(-torch.inf).masked_fill(~there, -torch.inf)
     stretches = spans(beyond)
+    steps = len(there) if of_all else int(there.sum())
 
     def event(kind: str, first: int, last: int) -> Event:
         worst = first + int(badness[first : last + 1].argmax())
         other = int(who[worst])
         detail = {
             **explain(worst),
+            "lost": number(int(beyond[first : last + 1].sum()) / steps, 6),
+            "rule": rule,
             "track": track_name(scenario.track_ids, other),
             "kind": Kind(int(agents.kind[worst, other])).name.lower(),
             "first_step": rollout.start + first,
@@ -60,9 +65,10 @@ def share_kept(
     if not stretches and bool(torch.isfinite(values[there]).any()):
         events = [event("closest", 0, len(badness) - 1)]
     shown = torch.where(there & torch.isfinite(values), values, torch.nan) if series is None else series
-    value = 1 - float(beyond.sum()) / (len(there) if of_all else float(there.sum()))
+    value = 1 - float(beyond.sum()) / steps
     return Score(
-        name, value, series=over_steps(shown, rollout), shows=shows, evidence=tuple(events), version=VERSION
+        name, value, better="more", series=over_steps(shown, rollout), shows=shows, evidence=tuple(events),
+        version=VERSION,
     )  # fmt: skip
 
 

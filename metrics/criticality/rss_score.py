@@ -82,7 +82,8 @@ def rss(
         return {"value": number(values[t]), **_explain(found, met, asked, t, int(who[t]), rollout.dt, rules)}
 
     return share_kept(
-        "rss", rollout, scenario, met.agents, who, values, asked.dangerous.any(0), explain, "share of the safe distance"
+        "rss", rollout, scenario, met.agents, who, values, asked.dangerous.any(0), explain,
+        "share of the safe distance", "a safe distance along or across (RSS, arXiv 1708.06374)",
     )  # fmt: skip
 
 

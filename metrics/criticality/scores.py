@@ -46,7 +46,8 @@ def time_headway(
 
     beyond = (values < bound) & (lead.speed > least_speed)
     return share_kept(
-        "time_headway", rollout, scenario, agents, lead.who, values, beyond, explain, "time headway [s]"
+        "time_headway", rollout, scenario, agents, lead.who, values, beyond, explain, "time headway [s]",
+        f"THW of {bound} s or more above {least_speed} m/s (BKatV)",
     )  # fmt: skip
 
 
@@ -73,12 +74,12 @@ def time_exposed(
         return {
             "value": number(values[t]), "threshold": threshold, "unit": "s", "gap": number(lead.gap[t]),
             "closing": number(lead.closing[t]), "time_exposed": exposed, "time_integrated": integrated,
-            "kept_by": f"closing in at less than {float(lead.gap[t]) / threshold:.2f} m/s",
+            "kept_by": _slower(float(lead.gap[t]) / threshold),
         }  # fmt: skip
 
     return share_kept(
         "time_exposed", rollout, scenario, agents, lead.who, values, values < threshold, explain,
-        "time to collision with the leader [s]",
+        "time to collision with the leader [s]", f"TTC of {threshold} s or more (Minderhoud and Bovy 2001)",
     )  # fmt: skip
 
 
@@ -95,12 +96,12 @@ def deceleration_to_avoid_crash(rollouts: Sequence[Rollout], scenario: Scenario,
         return {
             "value": number(values[t]), "bound": bound, "unit": "m/s^2", "gap": number(lead.gap[t]),
             "closing": number(lead.closing[t]),
-            "kept_by": f"closing in at {math.sqrt(2 * float(lead.gap[t]) * bound):.2f} m/s at most",
+            "kept_by": _slower(math.sqrt(2 * float(lead.gap[t]) * bound), "at most"),
         }  # fmt: skip
 
     return share_kept(
         name, rollout, scenario, agents, lead.who, values, values > bound, explain,
-        "deceleration to avoid a crash [m/s²]", rising=True,
+        "deceleration to avoid a crash [m/s²]", f"DRAC of {bound} m/s^2 at most (Archer 2005)", rising=True,
     )  # fmt: skip
 
 
@@ -125,17 +126,19 @@ def brake_threat(
     values = braking.brake_threat_number(required, full_brake)
 
     def explain(t: int) -> dict:
-        most = max(2 * float(lead.gap[t]) * (bound * full_brake + float(lead.acceleration[t])), 0)
+        left = bound * full_brake + float(lead.acceleration[t])  # deceleration beyond the leader's own
+        kept = _slower(math.sqrt(max(2 * float(lead.gap[t]) * left, 0)))
+        alone = f"nothing at this step: the leader alone brakes at {-float(lead.acceleration[t]):.2f} m/s^2"
         return {
             "value": number(values[t]), "bound": bound, "required_acceleration": number(required[t]),
             "full_brake": full_brake, "gap": number(lead.gap[t]), "closing": number(lead.closing[t]),
             "leader_acceleration": number(lead.acceleration[t]),
-            "kept_by": f"closing in at less than {math.sqrt(most):.2f} m/s",
+            "kept_by": kept if left > 0 else alone,
         }  # fmt: skip
 
     return share_kept(
         "brake_threat", rollout, scenario, agents, lead.who, values, values >= bound, explain,
-        "brake threat number", rising=True,
+        "brake threat number", f"BTN below {bound} with a full brake of {full_brake} m/s^2 (Jansson 2005)", rising=True,
     )  # fmt: skip
 
 
@@ -166,8 +169,15 @@ def steer_threat(
 
     return share_kept(
         "steer_threat", rollout, scenario, agents, lead.who, values, values >= bound, explain,
-        "steer threat number", rising=True,
+        "steer threat number", f"STN below {bound} with {available} m/s^2 sideways (Jansson 2005)", rising=True,
     )  # fmt: skip
+
+
+def _slower(limit: float, words: str = "at less than") -> str:
+    """Keeping below a closing speed [m/s]; at none worth the name the gap is closed."""
+    if limit < 0.005:
+        return "not closing in"
+    return f"closing in {words} {limit:.2f} m/s"
 
 
 def positive(name: str, **options: float) -> None:

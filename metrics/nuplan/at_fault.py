@@ -91,7 +91,7 @@ def no_ego_at_fault_collisions(
     gap = nearest(agents)
     return Score(
         "no_ego_at_fault_collisions", collision_score(met.track.kind[guilty]),
-        series=over_steps(gap.masked_fill(torch.isinf(gap), torch.nan), rollout),
+        better="more", series=over_steps(gap.masked_fill(torch.isinf(gap), torch.nan), rollout),
         shows="distance to the nearest box [m]",
         evidence=tuple(_event(met, i, bool(guilty[i]), rollout, scenario) for i in who), version=VERSION,
     )  # fmt: skip

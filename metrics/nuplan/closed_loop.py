@@ -85,7 +85,8 @@ def nuplan_cls(
         for name, score in scores.items() if score.value < 1 for event in score.evidence
     )  # fmt: skip
     return Score(
-        "nuplan_cls", value, series=over_steps(gates(scores, rollout), rollout), shows="multipliers so far",
+        "nuplan_cls", value, better="more", series=over_steps(gates(scores, rollout), rollout),
+        shows="multipliers so far",
         evidence=(Event("composition", last, (0,), place, detail), *counted, *why), version=VERSION,
     )  # fmt: skip
 

@@ -62,7 +62,7 @@ def driving_direction(
     place = tuple(round(x, 3) for x in ego.xy[worst].tolist())
     events = (Event("against_lane", rollout.start + worst, (0,), place, detail),) if value < 1 else ()
     return Score(
-        "driving_direction", value, series=over_steps(moved, rollout), evidence=events,
+        "driving_direction", value, better="more", series=over_steps(moved, rollout), evidence=events,
         shows=f"movement along the lanes in the last {horizon:g} s [m]", version=VERSION,
     )  # fmt: skip
 

@@ -64,10 +64,13 @@ def nuplan_ols(
     steps = [rollout.plan_steps[i] for i in frames]
     series[steps] = torch.stack([distance[:, :h].mean(-1) for h in horizons]).mean(0).float()
     return Score(
-        "nuplan_ols", weighted(values, WEIGHTS, MULTIPLIERS), series=series,
+        "nuplan_ols", weighted(values, WEIGHTS, MULTIPLIERS), better="more", series=series,
         shows="distance of the plan from the log, mean of the horizons [m]",
         evidence=tuple(_events(values, detail, distance, steps, judged(rollout), rollout.start)), version=VERSION,
     )  # fmt: skip
+
+
+nuplan_ols.judges_plans = True
 
 
 def open_loop_parts(

@@ -39,7 +39,7 @@ def speed_limit(
     series = over_steps(excess.masked_fill(torch.isnan(limit), torch.nan), rollout)
     events = []
     for first, last in spans(excess > 0):
-        worst = first + int(excess[first : last + 1].argmax())
+        worst = first + int(excess[first : last + 1].round(decimals=3).argmax())  # the first of equals
         detail = {
             "excess": round(float(excess[worst]), 3),  # [m/s]
             "speed": round(float(ego.speed[worst].abs()), 3),
@@ -54,7 +54,7 @@ def speed_limit(
         place = tuple(round(x, 3) for x in ego.xy[worst].tolist())
         events.append(Event("too_fast", rollout.start + worst, (0,), place, detail))
     return Score(
-        "speed_limit", speed_limit_score(excess, rollout.dt, len(excess), overspeed), series=series,
+        "speed_limit", speed_limit_score(excess, rollout.dt, len(excess), overspeed), better="more", series=series,
         shows="speed above the limit [m/s]", evidence=tuple(events), version=VERSION,
     )  # fmt: skip
 

@@ -51,7 +51,8 @@ def time_to_collision_within_bound(
     low, rules = spans(least <= bound), (bound, horizon, time_step)
     return Score(
         "time_to_collision_within_bound", float(not low),
-        series=over_steps(least.masked_fill(torch.isinf(least), torch.nan), rollout), shows="time to collision [s]",
+        better="more", series=over_steps(least.masked_fill(torch.isinf(least), torch.nan), rollout),
+        shows="time to collision [s]",
         evidence=tuple(_event(rollout, scenario, agents, least, who, span, rules) for span in low), version=VERSION,
     )  # fmt: skip
 

@@ -57,7 +57,7 @@ def realism(
     place = tuple(round(x, 3) for x in scenario.log.xy[start, 0].tolist())
     longest = max(len(rollout.agents.valid) for rollout in rollouts)
     return Score(
-        NAME, weighted(likelihoods, WEIGHTS[year]), series=_along(series, start, longest),
+        NAME, weighted(likelihoods, WEIGHTS[year]), better="more", series=_along(series, start, longest),
         shows="likelihood of the log", version=VERSION,
         evidence=tuple(Event(x, start, tuple(chosen), place, d) for x, d in {**details, NAME: facts}.items()),
     )  # fmt: skip

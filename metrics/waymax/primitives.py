@@ -117,7 +117,13 @@ def nearest_point(xy: Tensor, points: Tensor) -> Tensor:
     """Distance (...) of points (..., 2) to the nearest of points (N, 2); inf where there is none."""
     if not len(points):
         return torch.full(xy.shape[:-1], torch.inf, dtype=torch.float64)
-    return torch.cdist(xy.double().reshape(-1, 2), points.double()).amin(-1).reshape(xy.shape[:-1])
+    from scipy.spatial import cKDTree
+
+    asked = xy.double().reshape(-1, 2)
+    known = torch.isfinite(asked).all(-1)
+    distance = torch.full(known.shape, torch.nan, dtype=torch.float64)
+    distance[known] = torch.from_numpy(cKDTree(points.double().numpy()).query(asked[known].numpy())[0])
+    return distance.reshape(xy.shape[:-1])
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:

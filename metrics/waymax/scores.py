@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def overlap(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     if bool(at.any()):
         step = int(at.int().argmax())
         who = int(hit[step].int().argmax())
-        told = {"track": track_name(scenario.track_ids, who), "steps": int(at.sum())}
+        told = {"track": track_name(scenario.track_ids, who), "steps": int(at.sum()), "lost": 1.0}
         rule = ("boxes overlap: 1 (Waymax, overlap)", "no contact")
         events = (_event("overlap", rollout, agents[..., 0], step, rule, agents=(0, who), **told),)
     return _score("waymax_overlap", at.double(), at.double().amax(), rollout, "overlap", events)
@@ -56,7 +57,7 @@ def off_road(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     ego = judged(rollout)[..., 0]
     distance = -RoadMap.of(scenario.scene.map).border_distance(corners(ego)).amin(-1)
     rule = ("signed distance of a corner > 0: 1 (Waymax, offroad)", "{value:.2f} m farther in")
-    events = _worst("off_road", rollout, ego, distance, distance > 0, rule)
+    events = _worst("off_road", rollout, ego, distance, distance > 0, rule, lost=1.0)
     return _score("waymax_off_road", distance, (distance > 0).any().double(), rollout, "off the road [m]", events)
 
 
@@ -112,8 +113,11 @@ def progression(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     events = ()
     if float(value[-1]) < 1:
         rule = ("place along the route between the log's first and last (Waymax, progression)", "driving on")
-        events = (_event("progression", rollout, ego, len(value) - 1, rule, value=round(float(value[-1]), 4)),)
-    return _score("waymax_progression", value, value[-1], rollout, "share of the logged way", events)
+        end = float(value[-1])
+        told = {"value": round(end, 4), "lost": round(min(1 - end, 1.0), 6)}
+        events = (_event("progression", rollout, ego, len(value) - 1, rule, **told),)
+    return _score("waymax_progression", value, value[-1], rollout, "share of the logged way", events,
+                  better="more")  # fmt: skip
 
 
 def log_divergence(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
@@ -155,15 +159,24 @@ def infeasibility(
         rule = (f"|a| > {acceleration} m/s^2 or |curvature| > {curvature} 1/m (Waymax, max_acc, max_steering)",
                 "both within their bounds")  # fmt: skip
         told = {"acceleration": round(float(a[step - 1]), 3), "curvature": round(float(k[step - 1]), 4)}
-        events = (_event("infeasible", rollout, ego, step, rule, steps=int(bad.sum()), **told),)
+        events = (_event("infeasible", rollout, ego, step, rule, steps=int(bad.sum()), lost=1.0, **told),)
     return _score("waymax_infeasibility", bad.double(), bad.any().double(), rollout, "infeasible", events)
 
 
 def _score(
-    name: str, series: Tensor, value: Tensor, rollout: Rollout, shows: str, events: tuple[Event, ...], unit: str = ""
+    name: str,
+    series: Tensor,
+    value: Tensor,
+    rollout: Rollout,
+    shows: str,
+    events: tuple[Event, ...],
+    unit: str = "",
+    better: Literal["more", "less"] = "less",
 ) -> Score:
-    return Score(name, float(value), unit=unit, series=over_steps(series, rollout), shows=shows, evidence=events,
-                 version=VERSION)  # fmt: skip
+    return Score(
+        name, float(value), unit=unit, better=better, series=over_steps(series, rollout), shows=shows,
+        evidence=events, version=VERSION,
+    )  # fmt: skip
 
 
 def _event(
@@ -180,9 +193,16 @@ def _event(
 
 
 def _worst(
-    kind: str, rollout: Rollout, ego: Agents, value: Tensor, where: Tensor, rule: tuple[str, str], limit: float = 0.0
+    kind: str,
+    rollout: Rollout,
+    ego: Agents,
+    value: Tensor,
+    where: Tensor,
+    rule: tuple[str, str],
+    limit: float = 0.0,
+    lost: float = 0.0,
 ) -> tuple[Event, ...]:
-    """The worst step of a quantity, if it is anything anywhere."""
+    """The worst step of a quantity, if it is anything anywhere; `lost`: points, where the score has any."""
     if not bool(where.any()):
         return ()
     step = int(value.argmax())
@@ -191,6 +211,7 @@ def _worst(
         "value": round(worst, 3),
         "first_step": rollout.start + int(where.int().argmax()),
         "steps": int(where.sum()),
+        "lost": lost,
     }
     kept = rule[1].format(value=worst, over=worst - limit)
     return (_event(kind, rollout, ego, step, (rule[0], kept), **told),)

@@ -144,3 +144,12 @@ def read_sweep(path: Path) -> np.ndarray:
     except (TypeError, ValueError):
         raise InputError(f"{path}: its points are not numbers; download it again") from None
     return points
+
+
+def read_moments(path: Path) -> np.ndarray:
+    """When each of those points was hit (n,) [s] Unix."""
+    (time,) = columns(path, "t")
+    try:
+        return time.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: its points' times are not numbers; download it again") from None

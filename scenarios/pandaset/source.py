@@ -30,7 +30,7 @@ from drivesim.types import (
 
 from .cameras import read_cameras
 from .cuboids import FORWARD, read_tracks
-from .recording import EGO_FROM_POSE, LIDAR, Poses, numbered, read_place, read_poses, read_sweep
+from .recording import EGO_FROM_POSE, LIDAR, Poses, numbered, read_moments, read_place, read_poses, read_sweep
 from .street import Street, read_street
 
 VEHICLE = Vehicle()
@@ -164,6 +164,7 @@ def _sweeps(folder: Path, poses: Poses, start: float, origin: np.ndarray) -> tup
             float(poses.time[i] - FORWARD - start),
             torch.from_numpy(seats[i]),
             partial(_shifted_sweep, path, origin),
+            partial(_moments, path, float(poses.time[i] - FORWARD)),
         )
         for i, path in numbered(folder / "lidar", "pkl.gz", "pkl").items()
         if i < len(poses.time)
@@ -174,6 +175,12 @@ def _shifted_sweep(path: Path, origin: np.ndarray) -> Tensor:
     xyz = read_sweep(path)
     xyz = xyz[np.isfinite(xyz).all(1)]
     return torch.from_numpy(xyz - origin.astype(np.float32))
+
+
+def _moments(path: Path, middle: float) -> Tensor:
+    """When the points were hit after the middle of their sweep (n,) [s]."""
+    known = np.isfinite(read_sweep(path)).all(1)
+    return torch.from_numpy((read_moments(path)[known] - middle).astype(np.float32))
 
 
 def _tags(street: Street, cameras: list[Camera]) -> tuple[str, ...]:

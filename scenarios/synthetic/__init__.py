@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from drivesim.types import Briefing, Scenario, Scene
 from . import world
 from .cast import EGO, draw_cast, draw_situation
 from .drives import Drive, record, tags
+from .recordings import Lidar, Recorder
 from .town import Town
 
 VERSION = "1"  # of what a seed makes; part of the fingerprint
@@ -29,6 +30,8 @@ class Synthetic:
     """Seeded towns with traffic. Ids are town-0000, town-0001, ...; any number loads, `ids` lists the first `count`.
 
     duration: length of the log [s]; width, height: of the cameras' pictures [px], which are nuScenes' six.
+    sensors: whether photos and lidar sweeps come with the log, exact drawings of the layout at every step; then
+    beams: of the lidar, 32 or 64; reach: how far it sees [m]; noise: of its distances, standard deviation [m].
     """
 
     seed: int = 0
@@ -36,8 +39,13 @@ class Synthetic:
     count: int = 100
     width: int = 400
     height: int = 224
+    sensors: bool = False
+    beams: int = 64
+    reach: float = 120.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
+        Lidar(self.beams, self.reach, self.noise)
         if not 2.0 <= self.duration <= 30.0:
             raise InputError(f"scenarios.duration={self.duration}: a town's log lasts 2 to 30 seconds")
         if self.count < 1 or self.seed < 0:
@@ -52,7 +60,9 @@ class Synthetic:
 
     def fingerprint(self, id: str) -> str:
         _number(id)
-        return fingerprint([], f"synthetic {VERSION} {id} {sorted(asdict(self).items() - {('count', self.count)})}")
+        silent = {"count", *(() if self.sensors else ("sensors", "beams", "reach", "noise"))}
+        options = sorted((key, value) for key, value in asdict(self).items() if key not in silent)
+        return fingerprint([], f"synthetic {VERSION} {id} {options}")
 
     def load(self, id: str) -> Scenario:
         seeds = np.random.SeedSequence([self.seed, _number(id)]).spawn(2)
@@ -68,10 +78,13 @@ class Synthetic:
             world.signals(town, drive.cast.plans, origin, self.duration),
             briefing,
         )
-        return Scenario(
+        scenario = Scenario(
             id, "synthetic", self.fingerprint(id), scene, log, tuple(drive.names), START, None,
             torch.from_numpy(origin), LICENCE, tags(town.net, drive),
         )  # fmt: skip
+        if not self.sensors:
+            return scenario
+        return replace(scenario, sensors=Recorder(scenario, Lidar(self.beams, self.reach, self.noise)).log())
 
 
 def _drive(town: Town, seeds: np.random.SeedSequence, duration: float) -> Drive:

@@ -112,7 +112,7 @@ def check(now, scene, agents, areas, starts, items, parity, segments, cos, sin, 
 
 @allocates
 def advance_scene(
-    now, stood, step, actions, scene, agents, points, lines, zones, log, signals, walks, rings,
+    now, stood, step, actions, scene, agents, points, corridors, lines, zones, log, signals, walks, rings,
     areas, starts, items, parity, segments, max_braking, exponent,
 ):  # fmt: skip
     """One scene one step on, in place: now (A,), stood (A, M); actions (A, 2), NaN where nobody acts."""
@@ -128,8 +128,8 @@ def advance_scene(
         any_driver |= decides[i]
     if any_driver:
         decide(
-            now, stood, decides, step, scene, agents, points, lines, zones, log, signals, walks, rings, cos, sin,
-            command, max_braking, exponent,
+            now, stood, decides, step, scene, agents, points, corridors, lines, zones, log, signals, walks, rings,
+            cos, sin, command, max_braking, exponent,
         )  # fmt: skip
     else:
         expected = log[scene.log + min(step, scene.steps - 1)]
@@ -145,7 +145,7 @@ def advance_scene(
 
 def _step(sources: str) -> Callable:
     def step_scenes(
-        now, stood, steps, which, actions, scenes, agents, points, lines, zones, log, signals, walks, rings,
+        now, stood, steps, which, actions, scenes, agents, points, corridors, lines, zones, log, signals, walks, rings,
         areas, starts, items, parity, segments, max_braking, exponent,
     ):  # fmt: skip
         """Scenes (B,) one step on, in place. A scene whose log is over stays as it is."""
@@ -155,8 +155,8 @@ def _step(sources: str) -> Callable:
             if steps[b] >= scenes[u].steps - 1:
                 continue
             advance_scene(
-                now[b], stood[b], steps[b], actions[b], scenes[u], agents[u], points, lines, zones, log, signals,
-                walks, rings, areas, starts, items, parity, segments, max_braking, exponent,
+                now[b], stood[b], steps[b], actions[b], scenes[u], agents[u], points, corridors, lines, zones, log,
+                signals, walks, rings, areas, starts, items, parity, segments, max_braking, exponent,
             )  # fmt: skip
             steps[b] += 1
 
@@ -171,15 +171,15 @@ def step_scenes(parallel: bool) -> Callable:
 
 def _commands(sources: str) -> Callable:
     def commands(
-        now, stood, decides, step, scene, agents, points, lines, zones, log, signals, walks, rings, max_braking,
-        exponent,
+        now, stood, decides, step, scene, agents, points, corridors, lines, zones, log, signals, walks, rings,
+        max_braking, exponent,
     ):  # fmt: skip
         """What drivers of one scene do: acceleration and steering (A, 2); writes into now (A,) and stood (A, M)."""
         assert sources
         cos, sin, command = np.cos(now.yaw), np.sin(now.yaw), np.empty((len(now), 2))
         decide(
-            now, stood, decides, step, scene[0], agents, points, lines, zones, log, signals, walks, rings, cos, sin,
-            command, max_braking, exponent,
+            now, stood, decides, step, scene[0], agents, points, corridors, lines, zones, log, signals, walks, rings,
+            cos, sin, command, max_braking, exponent,
         )  # fmt: skip
         return command
 

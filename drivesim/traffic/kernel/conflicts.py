@@ -8,6 +8,15 @@ from drivesim.traffic.conflicts import FAR, MARGIN
 
 from .routes import device
 
+DRIVER = np.dtype(
+    [(name, np.float64) for name in ("s", "half", "speed", "desired", "acceleration", "free", "wish")]
+    + [(name, np.bool_) for name in ("there", "minor", "deaf")],
+    align=True,
+)
+"""What others see of an agent, in one line of the cache: arc length, half the body's length, speed, desired speed, the
+acceleration that it likes, the way to what already stops it, what it would do if nobody crossed its way; it is on its
+route, has a sign at the next junction, will not give way."""
+
 
 @device
 def first_ahead(zones, agent, front):
@@ -36,42 +45,40 @@ def when(distance, speed, desired, acceleration, deaf):
 
 
 @device
-def give_way(i, zone, s, half, speed, desired, free, minor, deaf, there, accelerations, max_braking):
-    """Gap to keep before a zone, NaN if agent i need not give way there, and the speed behind it.
+def give_way(zone, me, other, goes_first, max_braking):
+    """Gap to keep before a zone, NaN if driver `me` need not give way to the other there, and the speed behind it.
 
-    What decides, each (A,): arc length, half the body's length, speed, desired speed, way to what already stops it,
-    a sign at the next junction, will not give way, is on its route; accelerations that drivers like.
+    Both are DRIVERs; goes_first says who does if nothing else decides.
     """
-    j = zone.other
-    d, od = zone.begin - s[i] - half[i], zone.other_begin - s[j] - half[j]
-    oout = zone.other_end - s[j] + half[j]
-    if not (there[i] and there[j] and oout > 0 and od < FAR):
+    d, od = zone.begin - me.s - me.half, zone.other_begin - other.s - other.half
+    oout = zone.other_end - other.s + other.half
+    if not (me.there and other.there and oout > 0 and od < FAR):
         return np.nan, 0.0
-    out = zone.end - s[i] + half[i]
+    out = zone.end - me.s + me.half
     within = od <= 0
-    if not within and (free[j] <= od + 0.5 or deaf[j] and speed[j] < 0.3):
+    if not within and (other.free <= od + 0.5 or other.deaf and other.speed < 0.3):
         return np.nan, 0.0  # who will be stopped before the zone by something else does not come
-    arrive = when(d, speed[i], desired[i], accelerations[i], deaf[i])
-    their_leave = when(oout, speed[j], desired[j], accelerations[j], deaf[j])
+    arrive = when(d, me.speed, me.desired, me.acceleration, me.deaf)
+    their_leave = when(oout, other.speed, other.desired, other.acceleration, other.deaf)
     if not arrive < their_leave + MARGIN:
         return np.nan, 0.0
-    leave = when(out, speed[i], desired[i], accelerations[i], deaf[i])
-    their = when(od, speed[j], desired[j], accelerations[j], deaf[j])
+    leave = when(out, me.speed, me.desired, me.acceleration, me.deaf)
+    their = when(od, other.speed, other.desired, other.acceleration, other.deaf)
     if not their < leave + MARGIN:
         return np.nan, 0.0
-    first = arrive < their or arrive == their and i < j
-    if minor[i] != minor[j]:
-        first = minor[j]
-    cannot = speed[i] * speed[i] / (2 * max_braking) > d + 0.5
-    they_cannot = speed[j] * speed[j] / (2 * max_braking) > od + 0.5
+    first = arrive < their or arrive == their and goes_first
+    if me.minor != other.minor:
+        first = other.minor
+    cannot = me.speed * me.speed / (2 * max_braking) > d + 0.5
+    they_cannot = other.speed * other.speed / (2 * max_braking) > od + 0.5
     if cannot != they_cannot:
         first = cannot
-    if first and not deaf[j] and not within:
+    if first and not other.deaf and not within:
         return np.nan, 0.0
     if not (zone.merges and not (cannot and not within)):
         return max(d, 0.1), 0.0
     if within:
-        return max(d - zone.other_begin + s[j] - half[j], 0.1), speed[j]
+        return max(d - zone.other_begin + other.s - other.half, 0.1), other.speed
     # who merges may roll up to the merge, so as to be there when the other's rear has gone by
-    passed = when(od + 2 * half[j], speed[j], desired[j], accelerations[j], deaf[j])
-    return max(d, 0.1), min(speed[j], max(d, 0.0) / max(passed, 0.1))
+    passed = when(od + 2 * other.half, other.speed, other.desired, other.acceleration, other.deaf)
+    return max(d, 0.1), min(other.speed, max(d, 0.0) / max(passed, 0.1))

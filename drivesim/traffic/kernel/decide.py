@@ -8,10 +8,10 @@ from drivesim.dynamics.bicycle import REAR_AXLE_PER_LENGTH, WHEELBASE_PER_LENGTH
 from drivesim.traffic.conflicts import FAR
 from drivesim.traffic.following import SPACING
 
-from .conflicts import first_ahead, give_way
+from .conflicts import DRIVER, first_ahead, give_way
 from .leaders import boxes_seen, leader_of
 from .routes import allocates, axle_at, device, locate
-from .rules import CROSSWALK, held_by, is_minor, line_gap, people_on, stand
+from .rules import CROSSWALK, held_by, is_minor, line_gap, people_of, people_on, stand
 
 ON_ROUTE = 3.0
 """Beside its route, up to which a body is taken to follow it [m]."""
@@ -77,8 +77,8 @@ def steer(me, agent, points, wheelbase, rear, cos, sin):
 
 
 @device
-def yield_to_walkers(i, now, agents, points, lines, walks, rings, on, gap, speed, max_braking):
-    """The lesser of `gap` and the way to the next crosswalk on which somebody walks into the way of driver i."""
+def yield_to_walkers(i, now, agents, points, lines, walks, rings, people, on, gap, speed, max_braking):
+    """The lesser of `gap` and the way to the next crosswalk on which one of `people` walks into the way of driver i."""
     me, agent = now[i], agents[i]
     for k in range(agent.lines):
         line = lines[agent.line + k]
@@ -89,32 +89,79 @@ def yield_to_walkers(i, now, agents, points, lines, walks, rings, on, gap, speed
         stops = speed * speed / (2 * max_braking) < max(distance, 0.0) + 0.5
         if not (ahead > -0.5 and ahead < 60.0 and stops) or distance >= gap:
             continue
-        if people_on(walks[line.ref], rings, now, agents, on) and held_by(i, agent, line.s, me.width, points, now, on):
+        count = people_on(walks[line.ref], rings, now, people, on)
+        if count and held_by(i, agent, line.s, me.width, points, now, on[:count]):
             gap = max(distance, 0.1)
     return gap
 
 
+@device
+def known(drivers, decides, now, agents, points, off, cos, sin):
+    """Fill drivers (A,) with all that does not depend on others."""
+    for i in range(len(now)):
+        me, agent, driver = now[i], agents[i], drivers[i]
+        driver.half = driver.s = driver.speed = driver.desired = driver.acceleration = 0.0
+        driver.free = driver.wish = np.inf
+        driver.there = driver.minor = False
+        driver.deaf = True
+        if not me.valid:
+            continue
+        driver.half, driver.acceleration = me.length / 2, agent.acceleration
+        driver.s = 0.0 if np.isnan(me.s) else me.s
+        driver.desired = driver.speed = max(me.vx * cos[i] + me.vy * sin[i], 0.0)
+        driver.there = agent.points > 0 and off[i] < ON_ROUTE
+        if decides[i] and agent.active:
+            driver.deaf = False
+            k = min(max(int(driver.s / SPACING), 0), agent.points - 1)
+            driver.desired = points[agent.route + k].limit
+
+
+@device
+def yields(i, drivers, agent, zones, headway, max_braking, exponent):
+    """What driver i does, given what it wishes to do, where others cross its way."""
+    me, least = drivers[i], drivers[i].wish
+    front = me.s + me.half
+    for z in range(first_ahead(zones, agent, front), agent.zone + agent.zones):
+        zone = zones[z]
+        if zone.begin - me.s - me.half >= FAR:
+            break
+        room, at = give_way(zone, me, drivers[zone.other], i < zone.other, max_braking)
+        if not np.isnan(room):
+            wish = idm(agent, me.speed, me.desired, room, at, 0.5 * headway, max_braking, exponent)
+            least = min(least, wish)
+    return least
+
+
+@device
+def act(drivers, step, scene, now, agents, points, zones, cos, sin, command, max_braking, exponent):
+    """Fill command (A, 2) once everybody knows what all wish to do."""
+    for i in range(len(now)):
+        me, agent, driver = now[i], agents[i], drivers[i]
+        command[i, 0] = command[i, 1] = np.nan
+        if driver.deaf or step >= agent.last and driver.s + driver.half >= agent.end - 3.0:
+            continue
+        least = yields(i, drivers, agent, zones, me.headway, max_braking, exponent)
+        command[i, 0] = min(max(least, -agent.most_braking), agent.most_acceleration)
+        wheelbase, rear = scene.wheelbase, scene.rear
+        if i > 0:
+            wheelbase, rear = WHEELBASE_PER_LENGTH * me.length, REAR_AXLE_PER_LENGTH * me.length
+        command[i, 1] = steer(me, agent, points, wheelbase, rear, cos[i], sin[i])
+
+
 @allocates
 def decide(
-    now, stood, decides, step, scene, agents, points, lines, zones, log, signals, walks, rings, cos, sin, command,
-    max_braking, exponent,
+    now, stood, decides, step, scene, agents, points, corridors, lines, zones, log, signals, walks, rings, cos, sin,
+    command, max_braking, exponent,
 ):  # fmt: skip
     """Fill command (A, 2) of acceleration and steering for those who decide (A,) bool; NaN for the others.
 
     Writes down into now (A,) and stood (A, M) what drivers remember. See docs/dynamics.md for the rules.
     """
     n = len(now)
-    off, speed, desired, half = np.empty(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    here, free, gap, stop, pace, style = (
-        np.zeros(n),
-        np.full(n, np.inf),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-    )
-    there, minor, deaf, on = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.ones(n, np.bool_), np.zeros(n, np.bool_)
+    off, drivers, people, on = np.empty(n), np.empty(n, DRIVER), np.empty(n, np.int64), np.empty(n, np.int64)
     place(now, stood, agents, points, lines, log[scene.log + min(step, scene.steps - 1)], cos, sin, off, scene.dt)
+    known(drivers, decides, now, agents, points, off, cos, sin)
+    people = people[: people_of(now, agents, people)]
     lights = signals[:0]
     if step < scene.signal_steps:
         lights = signals[scene.signal + step * scene.signals : scene.signal + (step + 1) * scene.signals]
@@ -123,53 +170,26 @@ def decide(
     near = np.empty(boxes.shape[1], np.bool_)
     walks = walks[scene.walk : scene.walk + scene.walks]
     for i in range(n):
-        me, agent = now[i], agents[i]
-        command[i, 0] = command[i, 1] = np.nan
-        if not me.valid:
+        if drivers[i].deaf:
             continue
-        half[i], style[i] = me.length / 2, agent.acceleration
-        here[i] = 0.0 if np.isnan(me.s) else me.s
-        speed[i] = max(me.vx * cos[i] + me.vy * sin[i], 0.0)
-        there[i] = agent.points > 0 and off[i] < ON_ROUTE
-        if not (decides[i] and agent.active):
-            desired[i] = speed[i]
-            continue
-        deaf[i] = False
-        desired[i] = points[agent.route + min(max(int(here[i] / SPACING), 0), agent.points - 1)].limit
-        gap[i], pace[i] = leader_of(i, here[i], off[i], now, agents, cos, sin, points, boxes, owner, near, candidates)
-        if not me.settled:
-            left = max((calm(speed[i], desired[i], exponent) * gap[i] - agent.gap) / max(speed[i], 0.1), SHORTEST)
-            now[i].headway = min(me.headway, left)
-            now[i].settled = True
-        front = here[i] + half[i]
-        stop[i] = line_gap(lines, agent, stood[i], front, speed[i], lights, max_braking)
-        stop[i] = yield_to_walkers(
-            i, now, agents, points, lines, walks, rings, on, stop[i], speed[i], max_braking
+        me, agent, driver = now[i], agents[i], drivers[i]
+        speed, desired, front = driver.speed, driver.desired, driver.s + driver.half
+        gap, pace = leader_of(
+            i, driver.s, off[i], now, agents, cos, sin, points, corridors, boxes, owner, near, candidates
         )  # fmt: skip
+        if not me.settled:
+            left = max((calm(speed, desired, exponent) * gap - agent.gap) / max(speed, 0.1), SHORTEST)
+            me.headway = min(me.headway, left)
+            me.settled = True
+        stop = line_gap(lines, agent, stood[i], front, speed, lights, max_braking)
+        stop = yield_to_walkers(i, now, agents, points, lines, walks, rings, people, on, stop, speed, max_braking)
         if step < agent.last:  # later nothing but the map's end is ahead: it may leave the world there
-            stop[i] = min(stop[i], max(agent.end - front, 0.1))
-        free[i] = min(gap[i], stop[i])
-        minor[i] = is_minor(lines, agent, here[i])
-    for i in range(n):
-        me, agent = now[i], agents[i]
-        if deaf[i] or step >= agent.last and here[i] + half[i] >= agent.end - 3.0:
-            continue
-        headway = me.headway
-        least = idm(agent, speed[i], desired[i], gap[i], pace[i], headway, max_braking, exponent)
+            stop = min(stop, max(agent.end - front, 0.1))
+        driver.free = min(gap, stop)
+        driver.minor = is_minor(lines, agent, driver.s)
         # a line is reached to within half a metre; a leader is kept at the standstill gap
-        line = idm(agent, speed[i], desired[i], stop[i] + agent.gap - 0.5, 0.0, 0.5 * headway, max_braking, exponent)
-        least = min(least, line)
-        for z in range(first_ahead(zones, agent, here[i] + half[i]), agent.zone + agent.zones):
-            if zones[z].begin - here[i] - half[i] >= FAR:
-                break
-            room, at = give_way(
-                i, zones[z], here, half, speed, desired, free, minor, deaf, there, style, max_braking
-            )  # fmt: skip
-            if not np.isnan(room):
-                wish = idm(agent, speed[i], desired[i], room, at, 0.5 * headway, max_braking, exponent)
-                least = min(least, wish)
-        command[i, 0] = min(max(least, -agent.most_braking), agent.most_acceleration)
-        wheelbase, rear = scene.wheelbase, scene.rear
-        if i > 0:
-            wheelbase, rear = WHEELBASE_PER_LENGTH * me.length, REAR_AXLE_PER_LENGTH * me.length
-        command[i, 1] = steer(me, agent, points, wheelbase, rear, cos[i], sin[i])
+        driver.wish = min(
+            idm(agent, speed, desired, gap, pace, me.headway, max_braking, exponent),
+            idm(agent, speed, desired, stop + agent.gap - 0.5, 0.0, 0.5 * me.headway, max_braking, exponent),
+        )
+    act(drivers, step, scene, now, agents, points, zones, cos, sin, command, max_braking, exponent)

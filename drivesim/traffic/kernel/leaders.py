@@ -6,16 +6,9 @@ import numpy as np
 
 from drivesim.traffic.following import SPACING
 
+from ..corridors import DISCS
 from ..tables import WIDER
 from .routes import device, length, segment
-
-HORIZON = 60.0
-"""Looked ahead for a leader [m]."""
-
-DISCS = int(HORIZON / SPACING)
-
-BETWEEN = 3.01
-"""From a disc between two that are four apart to the nearer of them, at most, in steps from one disc to the next."""
 
 X, Y, COS, SIN, HALF_LENGTH, HALF_WIDTH, RADIUS, VX, VY = range(9)
 """Columns of boxes that drivers look at."""
@@ -74,46 +67,29 @@ def disc_at(points, agent, base, share, k):
 
 
 @device
-def swing(me, cos, sin, points, agent, base, share):
-    """How far the discs go to the right, to the left and ahead, seen from the follower; every fourth is looked at."""
-    right, left, ahead = np.inf, -np.inf, -np.inf
-    for k in range(0, DISCS, 4):
-        x, y = disc_at(points, agent, base, share, k)
-        dx, dy = x - me.x, y - me.y
-        beside = dy * cos - dx * sin
-        right, left, ahead = min(right, beside), max(left, beside), max(ahead, dx * cos + dy * sin)
-    between = BETWEEN * agent.swing
-    return right - between, left + between, ahead + between
-
-
-@device
-def in_corridor(me, cos, sin, radius, far, right, left, ahead, boxes, near):
-    """Mark near (N,) those boxes (9, N) that are ahead and that discs of `radius` may reach: one pass without branches,
-    which the compiler makes a vector loop."""
+def in_corridor(corridor, room, boxes, near):
+    """Mark near (N,) those boxes (9, N) that come nearer than `room` to the corridor: one pass without branches, which
+    the compiler makes a vector loop."""
     xs, ys, radii = boxes[X], boxes[Y], boxes[RADIUS]
-    x, y = me.x, me.y
+    x, y, cos, sin = np.float64(corridor.x), np.float64(corridor.y), np.float64(corridor.cos), np.float64(corridor.sin)
+    half_length, half_width = corridor.half_length + room, corridor.half_width + room
     for j in range(len(near)):
         dx, dy, r = xs[j] - x, ys[j] - y, radii[j]
-        along, beside, room, limit = dx * cos + dy * sin, dy * cos - dx * sin, r + radius, far + r
-        near[j] = (
-            (along > 0)
-            & (dx * dx + dy * dy <= limit * limit)
-            & (beside >= right - room)
-            & (beside <= left + room)
-            & (along <= ahead + room)
-        )
+        near[j] = (abs(dx * cos + dy * sin) <= half_length + r) & (abs(dy * cos - dx * sin) <= half_width + r)
 
 
 @device
 def listed(i, me, cos, sin, boxes, owner, near, candidates):
-    """Fill candidates (N,) with the boxes `near` (N,) that are not agent i's own; who is straight ahead comes first,
-    because most others are further away than it. Returns how many."""
+    """Fill candidates (N,) with the boxes `near` (N,) that are ahead and not agent i's own; who is straight ahead comes
+    first, because most others are further away than it. Returns how many."""
     count, soonest, straight = 0, np.inf, 0
     for j in range(len(near)):
         if not near[j] or owner[j] == i:
             continue
         dx, dy = boxes[X, j] - me.x, boxes[Y, j] - me.y
         along = dx * cos + dy * sin
+        if not along > 0:
+            continue
         candidates[count] = j
         if along < soonest and abs(dy * cos - dx * sin) < 2.0:
             soonest, straight = along, count
@@ -140,7 +116,7 @@ def first_touch(j, k, last, radius, points, agent, base, share, boxes):
 
 
 @device
-def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, near, candidates):
+def leader_of(i, s, off, now, agents, cos, sin, points, corridors, boxes, owner, near, candidates):
     """Free way before whoever is ahead on the route of agent i, inf if nobody, and that one's speed along it.
 
     A disc as wide as the follower (and 0.1 m to each side) goes with its front while it drives on metre by metre.
@@ -151,8 +127,9 @@ def leader_of(i, s, off, now, agents, cos, sin, points, boxes, owner, near, cand
     base = int(np.floor(s / SPACING))
     share = s / SPACING - base
     most = me.length / 2 + off + 0.01  # the first disc is no further from the follower, the next ones a swing each
-    right, left, ahead = swing(me, c, sn, points, agent, base, share)
-    in_corridor(me, c, sn, radius, DISCS * agent.swing + most + radius, right, left, ahead, boxes, near)
+    k = min(max(base, 0), agent.points - 1)
+    beyond = abs(base - k) * agent.swing  # where it is off the ends of its route, discs go on as far from the corridor
+    in_corridor(corridors[agent.route + k], radius + beyond, boxes, near)
     first, nearest, leader = DISCS, np.inf, -1
     for n in range(listed(i, me, c, sn, boxes, owner, near, candidates)):
         j = candidates[n]

@@ -59,21 +59,33 @@ def to_segment(points, k, x, y):
 
 
 @device
-def locate(points, agent, x, y, near):
-    """Arc length and lateral offset, left positive, of (x, y); only within STRAY of `near`, unless that is NaN."""
-    last = max(agent.points - 2, 0)
-    first, end, middle = 0, last, 0.0
-    if not np.isnan(near):
-        middle = min(near, SPACING * last)
-        first = max(int(np.ceil((middle - STRAY) / SPACING)), 0)
-        end = min(max(int(np.floor((middle + STRAY) / SPACING)), 0), last)
-    best, closest, place = first, np.inf, 0.0
-    begin = first
-    if not np.isnan(near):
-        begin = min(max(int(middle / SPACING), first), end)
-    k, least = begin, np.inf
-    while k <= end:  # outwards from where it is expected, skipping what cannot be nearer: segments are a metre long
-        d, t = to_segment(points, agent.route + k, x, y)
+def downhill(points, route, x, y, first, end, k):
+    """Segment between first and end, from k on in the direction in which they come nearer, of whose neighbours none is
+    nearer; of equals, the first. Its squared distance and the place along it."""
+    best = k
+    closest, place = to_segment(points, route + k, x, y)
+    while best < end:
+        d, t = to_segment(points, route + best + 1, x, y)
+        if d >= closest:
+            break
+        best, closest, place = best + 1, d, t
+    if best > k:
+        return best, closest, place
+    while best > first:
+        d, t = to_segment(points, route + best - 1, x, y)
+        if d > closest:
+            break
+        best, closest, place = best - 1, d, t
+    return best, closest, place
+
+
+@device
+def outwards(points, route, x, y, first, end, begin):
+    """The same of all segments between first and end, from `begin` on both ways, skipping what cannot be nearer:
+    segments are a metre long."""
+    best, closest, place, k, least = begin, np.inf, 0.0, begin, np.inf
+    while k <= end:
+        d, t = to_segment(points, route + k, x, y)
         if d < closest:
             best, closest, place, least = k, d, t, np.sqrt(d)
             k += 1
@@ -81,13 +93,31 @@ def locate(points, agent, x, y, near):
             k += max(int(np.sqrt(d) - least - 1e-6), 0) + 1
     k = begin - 1
     while k >= first:
-        d, t = to_segment(points, agent.route + k, x, y)
-        if d <= closest:  # of equals, the first
+        d, t = to_segment(points, route + k, x, y)
+        if d <= closest:
             best, closest, place, least = k, d, t, np.sqrt(d)
             k -= 1
         else:
             k -= max(int(np.sqrt(d) - least - 1e-6), 0) + 1
-    a, b = points[agent.route + best], points[agent.route + best + 1]
+    return best, closest, place
+
+
+@device
+def locate(points, agent, x, y, near):
+    """Arc length and lateral offset, left positive, of (x, y); only within STRAY of `near`, unless that is NaN."""
+    last = max(agent.points - 2, 0)
+    route, first, end, begin = agent.route, 0, last, 0
+    known = not np.isnan(near)
+    best, closest, place = 0, np.inf, 0.0
+    if known:
+        middle = min(near, SPACING * last)
+        first = max(int(np.ceil((middle - STRAY) / SPACING)), 0)
+        end = min(max(int(np.floor((middle + STRAY) / SPACING)), 0), last)
+        begin = min(max(int(middle / SPACING), first), end)
+        best, closest, place = downhill(points, route, x, y, first, end, begin)
+    if closest >= points[route + best].clear:  # another stretch may be nearer
+        best, closest, place = outwards(points, route, x, y, first, end, begin)
+    a, b = points[route + best], points[route + best + 1]
     dx, dy = np.float64(b.x) - a.x, np.float64(b.y) - a.y
     rx, ry = x - a.x, y - a.y
     if best > 0:

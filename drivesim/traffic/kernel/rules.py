@@ -66,26 +66,34 @@ def in_ring(rings, first, count, x, y):
 
 
 @device
-def people_on(walk, rings, now, agents, on):
-    """Fill on (A,): who on foot or on a bicycle is on the crosswalk now or will be in 1 or 2 s. Returns if anybody."""
-    anybody = False
+def people_of(now, agents, people):
+    """Fill people (A,) with who is there on foot or on a bicycle. Returns how many."""
+    count = 0
     for i in range(len(now)):
-        on[i] = False
-        if not now[i].valid or not (agents[i].walks or agents[i].cycles):
-            continue
+        if now[i].valid and (agents[i].walks or agents[i].cycles):
+            people[count] = i
+            count += 1
+    return count
+
+
+@device
+def people_on(walk, rings, now, people, on):
+    """Fill `on` with who of the people is on the crosswalk now or will be in 1 or 2 s. Returns how many."""
+    count = 0
+    for i in people:
         for t in range(3):
             if in_ring(rings, walk.first, walk.count, now[i].x + t * now[i].vx, now[i].y + t * now[i].vy):
-                on[i] = True
-                anybody = True
+                on[count] = i
+                count += 1
                 break
-    return anybody
+    return count
 
 
 @device
 def held_by(me, agent, entry, width, points, now, on):
-    """Whether one of the people `on` (A,) a crosswalk but `me` is in the way behind its `entry`, or walks there."""
-    for i in range(len(on)):
-        if not on[i] or i == me:
+    """Whether one of the people `on` a crosswalk but `me` is in the way behind its `entry`, or walks there."""
+    for i in on:
+        if i == me:
             continue
         _, lateral = locate(points, agent, now[i].x, now[i].y, entry + 2.0)
         beside = abs(lateral)
