@@ -9,11 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from drivesim.geometry import arc_length, box_corners, boxes_overlap, project_to_polyline
+from drivesim.geometry import arc_length, box_corners, boxes_overlap
 from drivesim.types import Agents, Event, Rollout, Scenario, Score
 
 from .contacts import bumper_meets, corners, off_road, touching
-from .drive import judged, not_judged, only, over_steps, precise, track_name, unfit
+from .drive import judged, logged_ego, not_judged, only, over_steps, track_name, unfit
+from .progress import place_on
 
 VERSION = "1"
 SATURATION = 0.8
@@ -46,7 +47,7 @@ def alpasim(rollouts: Sequence[Rollout], scenario: Scenario, form: Literal["stri
     who = (hit if form == "strict" else hit & (torch.arange(hit.shape[-1]) == _last_true(hit)[:, None]))[last]
     collided = bool((who & fault[last]).any())
     length = float(arc_length(path)[-1])
-    share = project_to_polyline(agents.xy[:, 0], path)[0] / max(length, 1e-9)
+    share = place_on(agents.xy[:, 0], path)[0] / max(length, 1e-9)
     made = float(share[last])
     value = scene_score(made, length, collided, bool(out[last]))
     events = _events(rollout, scenario, agents, last, who, fault[last], bool(out[last]), made, length)
@@ -91,7 +92,7 @@ def open_loop_collision(
 
 def driven(scenario: Scenario, rollout: Rollout) -> Tensor | str:
     """The path (n, 2) of the logged ego from the start on, or why there is none."""
-    log = precise(scenario.log[rollout.start :])[..., 0]
+    log = logged_ego(scenario, rollout.start)
     there = log.valid & torch.isfinite(log.xy).all(-1)
     if int(there.sum()) < 2:
         return "the log does not show how the ego drove on from the start"

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from drivesim.proposals.comfort import filtered
 from drivesim.types import Agents, Event, Rollout, Scenario, Score, Vehicle
 
-from .drive import judged, not_judged, only, over_steps, unfit
+from .drive import judged_ego, not_judged, only, over_steps, unfit
 
 VERSION = "1"
 SOURCE = "nuPlan e924167, ego_is_comfortable; NAVSIM 0a380a9, C"
-DECIMALS = 8
-"""Filtered values are rounded to this many decimals before they are compared (nuPlan, NAVSIM)."""
 UNITS = {
     "longitudinal_acceleration": "m/s^2",
     "lateral_acceleration": "m/s^2",
@@ -52,7 +51,7 @@ def comfort(
         "yaw_rate": (-yaw_rate, yaw_rate),
         "yaw_acceleration": (-yaw_acceleration, yaw_acceleration),
     }
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     values = motions(*rear_axle_motion(ego, rollout.vehicle, rollout.dt), rollout.dt)
     beyond = {name: np.maximum(values[name] - most, least - values[name]) for name, (least, most) in bounds.items()}
     events = tuple(
@@ -140,7 +139,4 @@ def smooth(values: np.ndarray, window: int = 8, order: int = 2) -> np.ndarray:
 
 def slope(values: np.ndarray, dt: float, window: int, order: int = 2, derivative: int = 1) -> np.ndarray:
     """A derivative (..., n) of values (..., n) at steps of `dt` [s], by the filter."""
-    from scipy.signal import savgol_filter
-
-    window = min(window, values.shape[-1])
-    return np.round(savgol_filter(values, window, order, deriv=derivative, delta=dt, axis=-1), DECIMALS)
+    return filtered(values, window, order, derivative, dt)

@@ -7,7 +7,6 @@ collision), which agree on them; see docs/metrics.md.
 from __future__ import annotations
 
 import math
-import weakref
 from enum import IntEnum
 
 import torch
@@ -17,6 +16,9 @@ from drivesim.geometry import box_corners, boxes_overlap, heading
 from drivesim.roadmap import RoadMap
 from drivesim.struct import Struct, tensor
 from drivesim.types import OBJECTS, Agents, Map, Vehicle, is_kind
+
+from .boxes import boxes, touching_first
+from .drive import kept
 
 STOPPED = 0.05
 """Speed up to which a road user counts as stopped at a contact [m/s] (nuPlan, NAVSIM)."""
@@ -50,6 +52,11 @@ def contacts(
     agents: Agents, map: Map, vehicle: Vehicle, stopped: float = STOPPED, ignore_start: bool = True
 ) -> Contacts:
     """First contacts of agents (n, A) on a map. With `ignore_start`, one at the first step is nobody's fault."""
+    return _contacts(agents, map, vehicle, stopped, ignore_start)
+
+
+@kept
+def _contacts(agents: Agents, map: Map, vehicle: Vehicle, stopped: float, ignore_start: bool) -> Contacts:
     step = first_contacts(agents)
     ego, track = at_steps(agents, step.clamp_min(0))
     kind, met = contact_types(ego, track, vehicle, stopped), step >= 0
@@ -60,30 +67,18 @@ def contacts(
     return Contacts(step, kind, fault, several, off, ego, track)
 
 
+@kept
 def corners(agents: Agents) -> Tensor:
     """Corners (..., 4, 2) of the boxes; NaN where the agent is absent."""
     there = agents.valid[..., None, None]
     return box_corners(agents.xy, agents.yaw, agents.size).masked_fill(~there, torch.nan)
 
 
-_TOUCHING: weakref.WeakKeyDictionary[Agents, Tensor] = weakref.WeakKeyDictionary()
-
-
+@kept
 def touching(agents: Agents) -> Tensor:
-    """Whether the ego's box and each agent's (..., A) share a point; False for the ego and who is absent. Most scores
-    ask, so it is worked out once for the same agents; not to be written to."""
-    if agents not in _TOUCHING:
-        _TOUCHING[agents] = _touching(agents)
-    return _TOUCHING[agents]
-
-
-def _touching(agents: Agents) -> Tensor:
-    result = torch.zeros_like(agents.valid)
-    reach = agents.size[..., :2].norm(dim=-1) / 2
-    near = (agents.xy - agents.xy[..., :1, :]).norm(dim=-1) <= (reach + reach[..., :1]) * 1.0001
-    near[..., 0] = False
-    result[near] = boxes_overlap(*pairs(agents, near))
-    return result
+    """Whether the ego's box and each agent's (..., A) share a point; False for the ego and who is absent."""
+    hits = touching_first(boxes(agents).reshape(-1, agents.yaw.shape[-1], 6))
+    return torch.from_numpy(hits).reshape(agents.yaw.shape)
 
 
 def pairs(agents: Agents, which: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,6 +87,7 @@ def pairs(agents: Agents, which: Tensor) -> tuple[Tensor, Tensor]:
     return corners(agents[..., 0])[tuple(lead)], corners(agents[which])
 
 
+@kept
 def first_contacts(agents: Agents) -> Tensor:
     """First step (..., A) at which each agent of (..., T, A) touches the ego; -1 for never."""
     hits = touching(agents)
@@ -151,6 +147,7 @@ def bumper_meets(ego: Agents, track: Agents) -> Tensor:
     return gap.amax(-1) <= 0
 
 
+@kept
 def nearest(agents: Agents) -> Tensor:
     """Distance (...) from the ego's box to the nearest other box of agents (..., A) [m]; inf where there is none."""
     centres = (agents.xy - agents.xy[..., :1, :]).norm(dim=-1)
@@ -187,8 +184,13 @@ def in_several_lanes(map: Map, boxes: Tensor) -> Tensor:
     Corners in more than one lane's area while no lane holds all four (NAVSIM); a lane and the one it leads to count
     as one here, because a car that drives on from one to the next is not between lanes (nuPlan's connected lanes).
     """
-    held = RoadMap.of(map).lanes_at(boxes)  # (..., 4, L)
-    first, then = map.lanes.successors.T
+    return several_lanes(map, RoadMap.of(map).lanes_at(boxes))
+
+
+def several_lanes(map: Map, held: Tensor) -> Tensor:
+    """As `in_several_lanes`, of boxes whose corners are in lanes `held` (..., 4, L)."""
+    asked = held.flatten(0, -2).any(0)
+    first, then = map.lanes.successors[asked[map.lanes.successors].all(-1)].T  # others hold no corner
     whole = held.all(-2).any(-1) | (held[..., first] | held[..., then]).all(-2).any(-1)
     return (held.any(-2).sum(-1) > 1) & ~whole
 

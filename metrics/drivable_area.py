@@ -12,7 +12,7 @@ from drivesim.roadmap import RoadMap
 from drivesim.types import Event, Map, Rollout, Scenario, Score
 
 from .contacts import corners
-from .drive import judged, not_judged, only, over_steps, unfit
+from .drive import judged_ego, not_judged, only, over_steps, unfit
 
 VERSION = "1"
 SOURCE = "NAVSIM 0a380a9, drivable area compliance; nuPlan e924167, drivable_area_compliance (0.3 m)"
@@ -32,7 +32,7 @@ def drivable_area(rollouts: Sequence[Rollout], scenario: Scenario, tolerance: fl
     reason = unfit(rollout) or ("" if len(scenario.scene.map.drivable) else "the map has no drivable area")
     if reason:
         return not_judged("drivable_area", reason, VERSION)
-    boxes = corners(judged(rollout)[..., 0])  # (n, 4, 2)
+    boxes = corners(judged_ego(rollout))  # (n, 4, 2)
     worst, which = RoadMap.of(scenario.scene.map).border_distance(boxes).min(-1)
     steps = worst <= -tolerance
     events = []

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
-from drivesim.types import Agents, Rollout, Score
+from drivesim.types import Agents, Rollout, Scenario, Score
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def kept(function: Callable[P, T]) -> Callable[P, T]:
+    """Let `function` work out once what many scores ask for: its result is kept as long as its first argument lives.
+
+    That argument is compared by identity, the others must be hashable. The result must not hold the first argument, or
+    neither would ever go, and is not to be written to."""
+    memory: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+    @wraps(function)
+    def asked(about, *others, **named):  # noqa: ANN001, ANN202
+        known, key = memory.setdefault(about, {}), (others, *named.items())
+        if key not in known:
+            known[key] = function(about, *others, **named)
+        return known[key]
+
+    return asked
 
 
 def only(rollouts: Sequence[Rollout], name: str) -> Rollout:
@@ -20,9 +42,16 @@ def only(rollouts: Sequence[Rollout], name: str) -> Rollout:
 
 def unfit(rollout: Rollout, steps: int = 1) -> str:
     """Why the ego's drive from `rollout.start` on cannot be judged; empty if it can. `steps` is the least number."""
+    count = max(len(rollout.agents.valid) - rollout.start, 0)
+    if count < steps:
+        return f"the drive has {count} steps from step {rollout.start} on, this score needs {steps}"
+    return _gap(rollout)
+
+
+@kept
+def _gap(rollout: Rollout) -> str:
+    """Where the ego is not known from `rollout.start` on, in words; empty if nowhere."""
     there = rollout.agents.valid[rollout.start :, 0]
-    if len(there) < steps:
-        return f"the drive has {len(there)} steps from step {rollout.start} on, this score needs {steps}"
     if not bool(there.all()):
         return f"the ego is absent at step {rollout.start + int((~there).nonzero()[0])}"
     ego = rollout.agents[rollout.start :, 0]
@@ -37,16 +66,24 @@ def not_judged(name: str, reason: str, version: str) -> Score:
     return Score(name, float("nan"), valid=False, reason=reason, version=version)
 
 
-_JUDGED: weakref.WeakKeyDictionary[Rollout, Agents] = weakref.WeakKeyDictionary()
-
-
+@kept
 def judged(rollout: Rollout) -> Agents:
     """Agents (n, A) from `rollout.start` on, in double precision: what came before is history.
 
     The same for every score, so that what follows from them is worked out once; not to be written to."""
-    if rollout not in _JUDGED:
-        _JUDGED[rollout] = precise(rollout.agents[rollout.start :])
-    return _JUDGED[rollout]
+    return precise(rollout.agents[rollout.start :])
+
+
+@kept
+def judged_ego(rollout: Rollout) -> Agents:
+    """The ego (n,) of `judged`."""
+    return judged(rollout)[..., 0]
+
+
+@kept
+def logged_ego(scenario: Scenario, start: int = 0) -> Agents:
+    """The ego (n,) as it drove in the log from a step on, in double precision."""
+    return precise(scenario.log[start:, 0])
 
 
 def precise(agents: Agents) -> Agents:

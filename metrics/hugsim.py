@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drivesim.geometry import box_corners, boxes_overlap, from_frame, rotate
+from drivesim.geometry import from_frame, heading, rotate
 from drivesim.roadmap import RoadMap
 from drivesim.types import VEHICLES, Agents, Event, Map, Plan, Rollout, Scenario, Score, is_kind
 
-from .drive import judged, not_judged, only, over_steps, precise, unfit
+from .boxes import boxes, meeting
+from .drive import judged_ego, logged_ego, not_judged, only, over_steps, precise, unfit
 
 VERSION = "1"
 SOURCE = "HUGSIM, sim/utils/score_calculator.py"
@@ -69,8 +70,8 @@ def hugsim(
         until = plans[n + 1][0] if n + 1 < len(plans) else len(agents.yaw)
         series[step:until] = frames[-1]
         events += _lost(parts, step, agents, len(plans))
-    ego = judged(rollout)[..., 0]
-    completion = route_completion(ego.xy, precise(scenario.log)[:, 0].xy)
+    ego = judged_ego(rollout)
+    completion = route_completion(ego.xy, logged_ego(scenario).xy)
     place = tuple(round(x, 3) for x in ego.xy[-1].tolist())
     detail = {
         "pdms": round(float(np.mean(frames)), 4), "route_completion": round(completion, 4), "plans": len(frames),
@@ -128,14 +129,14 @@ def _judge(
     when = steps[:, None] + round(INTERVAL / dt) * torch.arange(shape[1])
     when = when.clamp_max(len(agents.yaw) - 1).reshape(-1)
     velocity = _velocity(poses).reshape(-1, 2)
-    moved = [torch.cat([flat[:, :2] + velocity * t, flat[:, 2:]], -1) for t in LOOK_AHEAD]
-    soon = torch.stack([clear(ahead, agents, when, background) for ahead in moved]).all(0)
+    moved = [torch.cat([flat[:, :2] + velocity * t, flat[:, 2:]], -1) for t in (0.0, *LOOK_AHEAD)]
+    free = clear(torch.cat(moved), agents, when.repeat(len(moved)), background).reshape(len(moved), *shape).all(-1)
     share = quarters(flat, map).reshape(shape).amin(-1)
     return torch.stack(
         [
-            clear(flat, agents, when, background).reshape(shape).all(-1).double(),
+            free[0].double(),
             torch.tensor([ratio_score(x) for x in share.tolist()], dtype=torch.float64),
-            soon.reshape(shape).all(-1).double(),
+            free[1:].all(0).double(),
             torch.from_numpy(comfortable(poses, INTERVAL, form)).double(),
         ],
         -1,
@@ -172,19 +173,14 @@ def planned(plans: Sequence[Plan], ego: Agents, rollout: Rollout) -> Tensor:
 def clear(poses: Tensor, agents: Agents, when: Tensor, background: Tensor | None = None) -> Tensor:
     """Whether the box at each of poses (K, 3) meets no vehicle of agents (n, A) as they are at steps `when` (K,), and
     not the background (N, 3): (K,)."""
-    box = torch.tensor(BOX, dtype=poses.dtype)
-    reach = (box.norm() + agents.size[..., :2].norm(dim=-1)) / 2
-    reach = reach.masked_fill(~(is_kind(agents.kind, VEHICLES) & agents.valid), -1)
-    gap = agents.xy[when, 1:] - poses[:, None, :2]
-    k, other = (gap.norm(dim=-1) <= reach[when, 1:] * 1.0001).nonzero().unbind(-1)
-    theirs = agents[when[k], other + 1]
-    mine = box_corners(poses[k, :2], poses[k, 2], box.expand(len(k), 2))
-    hit = torch.zeros(len(poses), dtype=torch.bool)
-    hit[k[boxes_overlap(mine, box_corners(theirs.xy, theirs.yaw, theirs.size))]] = True
+    placed = torch.cat([poses[:, :2], heading(poses[:, 2]), poses.new_tensor(BOX).expand(len(poses), 2) / 2], -1)
+    who = is_kind(agents.kind, VEHICLES) & agents.valid
+    who[:, 0] = False
+    hit = torch.from_numpy(meeting(placed.double().numpy(), when.numpy(), boxes(agents), who.numpy()))
     if background is None:
         return ~hit
     seen = rotate(background[:, :2].double() - poses[:, None, :2], -poses[:, None, 2])
-    inside = (seen.abs() < box / 2).all(-1)
+    inside = (seen.abs() < seen.new_tensor(BOX) / 2).all(-1)
     floor, tall = agents.z[when, 0, None], agents.size[when, 0, None, 2]
     within = (background[:, 2] > floor) & (background[:, 2] < floor + tall)
     return ~hit & ((inside & within).sum(-1) <= BACKGROUND)

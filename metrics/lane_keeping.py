@@ -10,7 +10,7 @@ from drivesim.roadmap import RoadMap
 from drivesim.types import Event, Rollout, Scenario, Score
 
 from .contacts import at_intersection
-from .drive import judged, not_judged, only, over_steps, unfit
+from .drive import judged_ego, not_judged, only, over_steps, unfit
 from .lanes import run_length
 
 VERSION = "1"
@@ -28,7 +28,7 @@ def lane_keeping(rollouts: Sequence[Rollout], scenario: Scenario, limit: float =
     reason = unfit(rollout) or ("" if len(map.lanes) else "the map has no lanes")
     if reason:
         return not_judged("lane_keeping", reason, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     skipped = at_intersection(map, ego.xy)
     _, _, lateral = RoadMap.of(map).nearest_lane(ego.xy, ego.yaw)
     beside = torch.isnan(lateral) | (lateral.abs() > limit)

@@ -17,12 +17,13 @@ from drivesim.roadmap import RoadMap
 from drivesim.types import Agents, Map, Vehicle
 
 from .contacts import corners
+from .drive import kept
 
 NEAR = 5.0
 """How far beside its last lane a car on an intersection still follows it [m] (nuPlan)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Places:
     """Where the ego is on a map, each (n, ..., L): which lanes hold the point. Found once, used by many scores."""
 
@@ -34,9 +35,20 @@ class Places:
     @staticmethod
     def of(ego: Agents, map: Map, vehicle: Vehicle) -> Places:
         """Of the ego (n,)."""
-        rear = vehicle.rear_axle(ego.poses)[:, None, :2]
-        held = RoadMap.of(map).lanes_at(torch.cat([corners(ego), ego.xy[:, None], rear], 1))
-        return Places(held[:, 4], held[:, :4], held[:, 5], in_common_lanes(map, held[:, :4]))
+        return _places(ego, map, vehicle)
+
+
+@kept
+def _places(ego: Agents, map: Map, vehicle: Vehicle) -> Places:
+    rear = vehicle.rear_axle(ego.poses)[:, None, :2]
+    held = RoadMap.of(map).lanes_at(torch.cat([corners(ego), ego.xy[:, None], rear], 1))
+    return Places(held[:, 4], held[:, :4], held[:, 5], in_common_lanes(map, held[:, :4]))
+
+
+@kept
+def lanes_followed(ego: Agents, map: Map, vehicle: Vehicle) -> list[list[int]]:
+    """`followed_lanes` of the box centre of an ego (n,)."""
+    return followed_lanes(map, ego.xy, Places.of(ego, map, vehicle).centre)
 
 
 def followed_lanes(map: Map, xy: Tensor, held: Tensor) -> list[list[int]]:

@@ -9,7 +9,7 @@ import torch
 from drivesim.types import Event, Rollout, Scenario, Score
 
 from .displacement import average_displacement, displacement, final_displacement, heading_error
-from .drive import judged, not_judged, only, over_steps, precise, unfit
+from .drive import judged, logged_ego, not_judged, only, over_steps, unfit
 
 VERSION = "1"
 
@@ -22,7 +22,7 @@ def log_distance(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     Series: the distance [m].
     """
     rollout = only(rollouts, "log_distance")
-    log = precise(scenario.log[rollout.start :, 0])
+    log = logged_ego(scenario, rollout.start)
     there = log.valid & torch.isfinite(log.xy).all(-1)
     count = min(len(rollout.agents.valid) - rollout.start, len(there))
     reason = unfit(rollout) or ("" if there[:count].any() else "the log does not show the ego from the start on")

@@ -15,7 +15,7 @@ from drivesim.types import Event, Plan, Rollout, Scenario, Score
 
 from .displacement import average_displacement, displacement, final_displacement
 from .displacement import miss_rate as share_missed
-from .drive import not_judged, only, precise, unfit
+from .drive import kept, logged_ego, not_judged, only, precise, unfit
 
 VERSION = "1"
 ON_LOG = 0.5
@@ -93,41 +93,58 @@ def _errors(
     rollout = only(rollouts, name)
     if not 0 < interval <= horizon:
         raise InputError(f"{name}: horizon={horizon:g} s and interval={interval:g} s; 0 < interval <= horizon is meant")
+    found = unfit(rollout) or _compared(rollout, scenario, horizon, interval)
+    return not_judged(name, found, VERSION) if isinstance(found, str) else found
+
+
+@kept
+def _compared(rollout: Rollout, scenario: Scenario, horizon: float, interval: float) -> Errors | str:
+    """Errors of all plans that have the `horizon` [s] of the log to come, or why they cannot be compared."""
+    log, vehicle, ahead = logged_ego(scenario), rollout.vehicle, round(horizon / rollout.dt)
+    missing = np.concatenate([[0], np.cumsum(~log.valid.numpy())])
+    which = [
+        i for i, step in enumerate(rollout.plan_steps)
+        if step + ahead < len(log.valid) and missing[step + ahead + 1] == missing[step]
+    ]  # fmt: skip
+    if not which:
+        return f"no plan was made with {horizon:g} s of the log still to come"
+    steps, plans = [rollout.plan_steps[i] for i in which], [rollout.plans[i] for i in which]
+    starts, axle = vehicle.rear_axle(precise(rollout.agents[steps, 0]).poses), vehicle.rear_axle(log.poses)
+    if reason := _apart(starts, axle[steps], plans, steps, horizon):
+        return reason
     times = interval * np.arange(1, int(horizon / interval + 1e-6) + 1)
-    log, vehicle, steps = precise(scenario.log[:, 0]), rollout.vehicle, []
-    for i, step in enumerate(rollout.plan_steps):
-        ahead = log.valid[step : step + round(horizon / rollout.dt) + 1]
-        if len(ahead) == round(horizon / rollout.dt) + 1 and bool(ahead.all()):
-            steps.append((i, step))
-    reason = unfit(rollout) or ("" if steps else f"no plan was made with {horizon:g} s of the log still to come")
-    if reason:
-        return not_judged(name, reason, VERSION)
-    axle = vehicle.rear_axle(log.poses)
-    paths, drives = [], []
-    for i, step in steps:
-        start, plan = vehicle.rear_axle(precise(rollout.agents[step, 0]).poses), rollout.plans[i]
-        if reason := _apart(start, axle[step], plan, step, horizon):
-            return not_judged(name, reason, VERSION)
-        planned = torch.cat([start[None], from_frame(plan.poses.double(), start)])
-        paths.append(_at(np.concatenate([[0.0], plan.time.double().numpy()]), planned, times))
-        drives.append(_at((np.arange(len(axle)) - step) * rollout.dt, axle, times))
-    return Errors(displacement(torch.stack(paths), torch.stack(drives)), times, [step for _, step in steps])
+    planned = torch.from_numpy(_planned(plans, starts, times))
+    places, known = np.array(steps)[:, None] + times / rollout.dt, torch.isfinite(axle).all(-1).numpy()
+    driven = np.stack([np.interp(places, np.flatnonzero(known), x) for x in axle[known, :2].numpy().T], -1)
+    return Errors(displacement(planned, torch.from_numpy(driven)), times, steps)
 
 
-def _apart(start: Tensor, logged: Tensor, plan: Plan, step: int, horizon: float) -> str:
-    """Why a plan cannot be compared with the log; empty if it can."""
-    off, end = float((start[:2] - logged[:2]).norm()), float(plan.time[-1])
-    if off > ON_LOG:
-        return f"the ego is {off:.2f} m off its log at step {step}; plans are compared up to {ON_LOG:g} m"
-    if end < horizon - SLACK:
-        return f"the plan of step {step} reaches {end:.1f} s, this score needs {horizon:g} s"
+def _apart(starts: Tensor, logged: Tensor, plans: Sequence[Plan], steps: Sequence[int], horizon: float) -> str:
+    """Why the first plan that cannot be compared with the log cannot; empty if all can. Poses (F, 3) of the rear axle
+    in the drive and in the log."""
+    for off, plan, step in zip((starts - logged)[:, :2].norm(dim=-1).tolist(), plans, steps, strict=True):
+        if off > ON_LOG:
+            return f"the ego is {off:.2f} m off its log at step {step}; plans are compared up to {ON_LOG:g} m"
+        if (end := float(plan.time[-1])) < horizon - SLACK:
+            return f"the plan of step {step} reaches {end:.1f} s, this score needs {horizon:g} s"
     return ""
 
 
-def _at(time: np.ndarray, poses: Tensor, times: np.ndarray) -> Tensor:
-    """Positions (H, 2) at `times` (H,), between those of poses (n, 3) at `time` (n,)."""
-    known = torch.isfinite(poses).all(-1).numpy()
-    return torch.from_numpy(np.stack([np.interp(times, time[known], x) for x in poses[known, :2].numpy().T], -1))
+def _planned(plans: Sequence[Plan], starts: Tensor, times: np.ndarray) -> np.ndarray:
+    """Positions (F, H, 2) of plans made at the poses `starts` (F, 3), at `times` (H,): between their poses."""
+    lengths = [len(plan.time) for plan in plans]
+    poses = from_frame(
+        torch.cat([plan.poses for plan in plans]).double(), starts.repeat_interleave(torch.tensor(lengths), 0)
+    )
+    paths = np.split(poses.numpy(), np.cumsum(lengths)[:-1])
+    found = np.empty((len(plans), len(times), 2))
+    for k, (plan, path) in enumerate(zip(plans, paths, strict=True)):
+        rows = np.concatenate([starts[k : k + 1].numpy(), path])
+        known = np.isfinite(rows).all(-1)
+        time = np.concatenate([[0.0], plan.time.double().numpy()])[known]
+        for axis in (0, 1):
+            found[k, :, axis] = np.interp(times, time, rows[known, axis])
+    return found
 
 
 def _mean(name: str, errors: Tensor, found: Errors, rollout: Rollout, rule: str, source: str) -> Score:

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drivesim.geometry import arc_length, project_to_polyline
+from drivesim.geometry import arc_length
+from drivesim.kernels import SegmentGrid, nearest_segment
 from drivesim.types import Event, Rollout, Scenario, Score
 
-from .drive import judged, not_judged, only, over_steps, precise, unfit
+from .drive import judged_ego, logged_ego, not_judged, only, over_steps, unfit
 
 VERSION = "1"
 SOURCE = "nuPlan e924167, ego_progress_along_expert_route"
@@ -41,7 +42,7 @@ def progress(
     """
     rollout = only(rollouts, "progress")
     route = scenario.scene.briefing.route
-    expert = precise(scenario.log[rollout.start :])[..., 0]
+    expert = logged_ego(scenario, rollout.start)
     there = expert.valid & torch.isfinite(expert.xy).all(-1)
     reason = unfit(rollout)
     if not reason and (len(route) < 2 or float(arc_length(route)[-1]) <= 0):
@@ -50,7 +51,7 @@ def progress(
         reason = "the log does not show how the ego drove on from the start"
     if reason:
         return not_judged("progress", reason, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     along = follow(ego.xy, route.double(), reach, corridor)
     logged = follow(expert.xy[there], route.double(), reach, corridor)
     made, expected = float(along[: len(expert.xy)][-1]), float(logged[-1])
@@ -63,7 +64,7 @@ def progress(
     }
     last = rollout.start + min(len(ego.xy), len(expert.xy)) - 1
     place = tuple(round(x, 3) for x in ego.xy[last - rollout.start].tolist())
-    _, aside, _ = project_to_polyline(ego.xy, route.double())
+    aside = place_on(ego.xy, route)[1]
     return Score(
         "progress", ratio(made, expected, least), better="more", series=over_steps(along, rollout),
         shows="progress [m]",
@@ -74,7 +75,7 @@ def progress(
 
 def _leaving(aside: Tensor, xy: Tensor, start: int, corridor: float) -> tuple[Event, ...]:
     """The first step at which the ego is farther than `corridor` from the route: another turn was taken, say."""
-    away = torch.nonzero(aside.abs() > corridor)[:, 0].tolist()
+    away = torch.nonzero(aside > corridor)[:, 0].tolist()
     if not away:
         return ()
     place = tuple(round(x, 3) for x in xy[away[0]].tolist())
@@ -101,6 +102,16 @@ def ratio(ego: float, expert: float, least: float = 2.0) -> float:
     return 0.0 if ego < -least else min(1.0, max(ego, least) / max(expert, least))
 
 
+def place_on(xy: Tensor, line: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest place of points (..., 2) on a line (N, 2): how far along it, and how far from it (...) [m]."""
+    line = np.ascontiguousarray(line[:, :2].double().numpy())
+    step = np.hypot(*np.diff(line, axis=0).T)
+    points = np.ascontiguousarray(xy.reshape(-1, 2).double().numpy())
+    index, share, distance = nearest_segment(SegmentGrid.of(line[:-1], line[1:]), points)
+    along = np.where(index < 0, np.nan, (np.cumsum(step) - step)[index] + share * step[index])
+    return torch.from_numpy(along).reshape(xy.shape[:-1]), torch.from_numpy(distance).reshape(xy.shape[:-1])
+
+
 def follow(xy: Tensor, route: Tensor, reach: float = REACH, corridor: float = CORRIDOR) -> Tensor:
     """Progress (..., T) along a route (R, 2) since the first step of points (..., T, 2) [m].
 
@@ -116,26 +127,33 @@ def follow(xy: Tensor, route: Tensor, reach: float = REACH, corridor: float = CO
 @numba.njit(cache=True, error_model="numpy")
 def _follow(points, line, reach, corridor):
     """`follow` of one drive (T, 2); compiled, because each step begins where the one before ended."""
-    made = np.empty(len(points))
+    made, n = np.empty(len(points)), len(line) - 1
+    before, length = np.zeros(n + 1), np.empty(n)
+    for k in range(n):
+        length[k] = np.hypot(line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1])
+        before[k + 1] = before[k] + length[k]
     place = first = counted = np.nan
     for t in range(len(points)):
         limit = reach
         if t:
             limit += np.hypot(points[t, 0] - points[t - 1, 0], points[t, 1] - points[t - 1, 1])
-        nearest, chosen, before = np.inf, np.nan, 0.0
-        for k in range(len(line) - 1):
-            dx, dy = line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1]
-            length = max(np.hypot(dx, dy), 1e-9)
+        nearest, chosen = np.inf, np.nan
+        begin = 0
+        if t and np.isfinite(place - limit):  # segments that end before the reach begins are out of it
+            begin = min(max(np.searchsorted(before, place - limit) - 1, 0), n - 1)
+        for k in range(begin, n):
+            if t and before[k] - place > limit:
+                break
             rx, ry = points[t, 0] - line[k, 0], points[t, 1] - line[k, 1]
-            share = (rx * dx + ry * dy) / length**2
+            dx, dy = line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1]
+            share = (rx * dx + ry * dy) / max(length[k], 1e-9) ** 2
             share = 0.0 if share < 0 else 1.0 if share > 1 else share
-            s = before + share * length
+            s = before[k] + share * max(length[k], 1e-9)
             apart = np.hypot(rx - share * dx, ry - share * dy)
             if t and abs(s - place) > limit:
                 apart = np.inf
-            if k == 0 or apart < nearest:
+            if k == begin or apart < nearest:
                 nearest, chosen = apart, s
-            before += np.hypot(dx, dy)
         place = chosen
         if t == 0:
             first = counted = place

@@ -10,12 +10,15 @@ from drivesim.roadmap import lane_areas
 from drivesim.types import Agents, Light, Map, Signals
 
 from .contacts import corners
+from .drive import kept
 
 
 def red(signals: Signals, first: int, count: int) -> Tensor:
     """Which lights (count, S) are red at the steps from `first` on; flashing red is a stop sign, not a red light."""
-    rows = [signals.at(step) == int(Light.RED) for step in range(first, first + count)]
-    return torch.stack(rows) if rows else torch.zeros(0, len(signals.lane), dtype=torch.bool)
+    on = torch.zeros(count, len(signals.lane), dtype=torch.bool)
+    known = signals.state[max(first, 0) : first + count]
+    on[max(-first, 0) :][: len(known)] = known == int(Light.RED)
+    return on
 
 
 def stop_line_crossings(
@@ -36,6 +39,7 @@ def stop_line_crossings(
     return crossed
 
 
+@kept
 def red_line_crossings(ego: Agents, map: Map, signals: Signals, first: int) -> Tensor:
     """Which lights (n, S) the ego (n,) passes on red: its front crosses their stop line; step 0 is log step `first`."""
     box = corners(ego)

@@ -5,25 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from drivesim.errors import InputError
-from drivesim.geometry import boxes_overlap, heading
+from drivesim.geometry import heading
 from drivesim.types import OBJECTS, Agents, Event, Kind, Map, Rollout, Scenario, Score, Vehicle, is_kind
 
+from .boxes import boxes, first_touches
 from .contacts import (
     BEHIND,
-    at_intersection,
     bearing,
     contacts,
     corners,
     first_contacts,
-    in_several_lanes,
     off_road,
-    pairs,
+    several_lanes,
 )
-from .drive import judged, not_judged, only, over_steps, track_name, unfit
+from .drive import judged, judged_ego, kept, not_judged, only, over_steps, track_name, unfit
+from .lanes import Places
 
 VERSION = "1"
 SOURCE = "nuPlan e924167, time_to_collision_within_bound"
@@ -57,7 +58,7 @@ def time_to_collision(
     if reason := unfit(rollout):
         return not_judged("time_to_collision", reason, VERSION)
     agents, map = judged(rollout), scenario.scene.map
-    beside = _beside_counts(agents[..., 0], map, rollout.vehicle)
+    beside = _beside_counts(judged_ego(rollout), map, rollout.vehicle)
     times = projected(agents, relevant(agents, beside, rollout.vehicle, stopped_speed), horizon, time_step)
     met = contacts(agents, map, rollout.vehicle, ignore_start=ignore_start)
     struck = (torch.arange(len(agents.yaw))[:, None] == met.step) & met.at_fault
@@ -84,7 +85,7 @@ def time_to_collision(
 def relevant(agents: Agents, beside: Tensor, vehicle: Vehicle, stopped_speed: float = 0.005) -> Tensor:
     """Which agents (..., T, A) the ego may run into: ahead, or not behind where `beside` (..., T) counts."""
     ego = agents[..., :1]
-    angle = bearing(ego, agents, vehicle)
+    angle = _bearings(agents, vehicle)
     mask = (angle < AHEAD) | (beside[..., None] & (angle <= BEHIND))
     mask &= agents.valid & ego.valid & (ego.speed.abs() > stopped_speed)
     first = first_contacts(agents)[..., None, :]
@@ -94,24 +95,28 @@ def relevant(agents: Agents, beside: Tensor, vehicle: Vehicle, stopped_speed: fl
     return mask
 
 
+@kept
+def _bearings(agents: Agents, vehicle: Vehicle) -> Tensor:
+    """Angle (..., A) between the ego's heading and each agent, seen from the rear axle."""
+    return bearing(agents[..., :1], agents, vehicle)
+
+
 def projected(agents: Agents, mask: Tensor, horizon: float = 3.0, time_step: float = 0.1) -> Tensor:
     """Time (..., A) until ego and agent overlap if both go on as they are [s]; inf for none and where not `mask`."""
-    ego = agents[..., :1]
-    velocity = agents.velocity.masked_fill(is_kind(agents.kind, OBJECTS)[..., None], 0)
-    closing = (velocity - ego.speed[..., None] * heading(ego.yaw)).masked_fill(~mask[..., None], 0)
-    offset = (agents.xy - ego.xy).masked_fill(~mask[..., None], torch.inf)
-    reach = agents.size[..., :2].norm(dim=-1) / 2
-    speed = closing.square().sum(-1).clamp_min(1e-12)
-    nearest = (-(offset.nan_to_num(0) * closing).sum(-1) / speed).clamp(0, horizon)
-    near = mask & ((offset + nearest[..., None] * closing).norm(dim=-1) <= (reach + reach[..., :1]) * 1.0001)
-    (mine, theirs), way = pairs(agents, near), closing[near]
     count = max(math.ceil((horizon - time_step) / time_step - 1e-9), 0)
-    times = time_step * torch.arange(1, count + 1, dtype=mine.dtype)
-    moved = theirs + times[:, None, None, None] * way[:, None, :]  # (K, P, 4, 2), seen from the ego
-    hits = torch.cat([boxes_overlap(mine.expand_as(moved), moved), torch.ones(1, len(way), dtype=torch.bool)])
-    result = torch.full(mask.shape, torch.inf, dtype=mine.dtype)
-    result[near] = torch.cat([times, times.new_tensor([torch.inf])])[hits.int().argmax(0)]
-    return result
+    times = time_step * torch.arange(1, count + 1, dtype=torch.float64)
+    who, closing = agents.yaw.shape[-1], _closing(agents)
+    asked = np.ascontiguousarray(mask.reshape(-1, who).numpy())
+    found = first_touches(boxes(agents).reshape(-1, who, 6), closing.reshape(-1, who, 2).numpy(), asked, times.numpy())
+    return torch.from_numpy(found).reshape(mask.shape)
+
+
+@kept
+def _closing(agents: Agents) -> Tensor:
+    """Velocity (..., A, 2) of agents seen from the ego, float64; objects stand still."""
+    velocity = agents.velocity.masked_fill(is_kind(agents.kind, OBJECTS)[..., None], 0)
+    ego = agents[..., :1]
+    return (velocity - ego.speed[..., None] * heading(ego.yaw)).double().contiguous()
 
 
 def spans(mask: Tensor) -> list[tuple[int, int]]:
@@ -122,10 +127,9 @@ def spans(mask: Tensor) -> list[tuple[int, int]]:
 
 def _beside_counts(ego: Agents, map: Map, vehicle: Vehicle) -> Tensor:
     """Whether the ego (n,) is in several lanes, off the drivable area, or with its rear axle at an intersection."""
-    boxes = corners(ego)
-    return (
-        in_several_lanes(map, boxes) | off_road(map, boxes) | at_intersection(map, vehicle.rear_axle(ego.poses)[:, :2])
-    )
+    places = Places.of(ego, map, vehicle)
+    crossing = places.rear_axle[:, map.lanes.intersection].any(-1)
+    return several_lanes(map, places.corners) | off_road(map, corners(ego)) | crossing
 
 
 def _event(
@@ -147,7 +151,7 @@ def _event(
         "bearing": round(float(bearing(agents[worst, 0], agents[worst, other], rollout.vehicle)), 3),  # [rad]
         "first_step": rollout.start + span[0],
         "last_step": rollout.start + span[1],
-        "ego_speed": round(float(agents.speed[worst, 0]), 3),
+        "ego_speed": round(float(agents[worst, 0].speed), 3),
         "track_speed": round(float(agents.velocity[worst, other].norm()), 3),
         **rule,
         "lost": 1.0,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from drivesim.errors import InputError
 from drivesim.types import Event, Rollout, Scenario, Score
 
-from .drive import judged, not_judged, only, over_steps, unfit
+from .drive import judged_ego, not_judged, only, over_steps, unfit
 from .signals import red, red_lane_contacts, red_line_crossings
 
 VERSION = "1"
@@ -30,7 +30,7 @@ def traffic_light(rollouts: Sequence[Rollout], scenario: Scenario, form: str = "
         reason = "no traffic light is known to be red during the drive"
     if reason:
         return not_judged("traffic_light", reason, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     offence = (red_line_crossings if form == "strict" else red_lane_contacts)(ego, map, signals, rollout.start)
     events = []
     for s in offence.any(0).nonzero()[:, 0].tolist():

@@ -39,9 +39,10 @@ def coast(ego: Agents, start: int, steps: int) -> Agents:
     beyond = np.clip(s - along[-1], 0.0, None)[:, None] * np.array([np.cos(yaw[-1]), np.sin(yaw[-1])])
     xy = np.column_stack([np.interp(s, along, path[:, i]) for i in (0, 1)]) + beyond
     turn = torch.from_numpy(np.interp(s, along, yaw))
-    past, last = ego[: start + 1], ego[start]
-    ahead = Agents.stack([last] * (steps - start))
-    ahead = ahead.replace(xy=torch.from_numpy(xy), yaw=turn, velocity=speed * heading(turn))
+    past = ego[: start + 1]
+    ahead = ego[torch.full((steps - start,), start)].replace(
+        xy=torch.from_numpy(xy), yaw=turn, velocity=speed * heading(turn)
+    )
     return Agents.cat([past[:-1], ahead])
 
 

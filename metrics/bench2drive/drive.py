@@ -12,7 +12,7 @@ from drivesim.roadmap import RoadMap
 from drivesim.types import OBJECTS, WALKERS, Agents, Event, Map, Rollout, Scenario, Score, is_kind
 
 from ..contacts import Contact, contacts
-from ..drive import judged, not_judged, only, over_steps, precise, track_name, unfit
+from ..drive import judged, judged_ego, logged_ego, not_judged, only, over_steps, track_name, unfit
 from ..progress import follow
 from ..signals import red_line_crossings
 from .composition import PENALTIES, driving_score, success
@@ -45,7 +45,7 @@ def bench2drive(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     done = (100 * follow(agents.xy[:, 0], route) / length).clamp(0, 100)
     done = torch.where(done >= 100 - CLOSE, 100.0, done)
     completed = float(done.amax())
-    outside, where = outside_lanes(scenario.scene.map, agents[..., 0])
+    outside, where = outside_lanes(scenario.scene.map, judged_ego(rollout))
     events = [*_collisions(rollout, scenario, agents), *_red_lights(rollout, scenario, agents)]
     counts = {name: sum(e.kind == name for e in events) for name in PENALTIES}
     if outside > 0:
@@ -73,7 +73,7 @@ def driven_route(rollout: Rollout, scenario: Scenario) -> tuple[Tensor, float] |
     judged by it."""
     if reason := unfit(rollout):
         return reason
-    route, logged = scenario.scene.briefing.route.double(), precise(scenario.log[rollout.start :])[..., 0]
+    route, logged = scenario.scene.briefing.route.double(), logged_ego(scenario, rollout.start)
     there = logged.valid & torch.isfinite(logged.xy).all(-1)
     if len(route) < 2 or float(arc_length(route)[-1]) <= 0:
         return "the briefing has no route"
@@ -121,7 +121,7 @@ def _red_lights(rollout: Rollout, scenario: Scenario, agents: Agents) -> list[Ev
     signals = scenario.scene.signals
     if not len(signals.lane):
         return []
-    crossed = red_line_crossings(agents[..., 0], scenario.scene.map, signals, rollout.start)
+    crossed = red_line_crossings(judged_ego(rollout), scenario.scene.map, signals, rollout.start)
     return [
         _event("red_light", rollout, agents, step, (0,), "red_light", PENALTIES["red_light"], "stopping at the line")
         for step in crossed.any(-1).nonzero()[:, 0].tolist()

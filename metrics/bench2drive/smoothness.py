@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from drivesim.types import Agents, Event, Rollout, Scenario, Score
 
 from ..comfort import rear_axle_motion
-from ..drive import judged, not_judged, only, over_steps, unfit
+from ..drive import judged_ego, not_judged, only, over_steps, unfit
 
 VERSION = "1"
 SEGMENT = 20
@@ -38,7 +39,7 @@ def smoothness(rollouts: Sequence[Rollout], scenario: Scenario, form: Literal["s
     rollout = only(rollouts, "bench2drive_smoothness")
     if reason := unfit(rollout, steps=ORDER + 1):
         return not_judged("bench2drive_smoothness", reason, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     acceleration, yaw = rear_axle_motion(ego, rollout.vehicle, rollout.dt)
     rate = np.degrees(np.gradient(yaw, rollout.dt))
     parts = segments(len(yaw))
@@ -81,12 +82,10 @@ def segments(count: int) -> list[tuple[int, int]]:
 def measured(acceleration: Rows, yaw_rate: Rows, dt: float, form: str) -> dict[str, Rows]:
     """The six motions (..., n) of segments: accelerations (..., n, 2), yaw rates (..., n). ValueError for fewer than
     three steps."""
-    from scipy.signal import savgol_filter
-
     window = min(WINDOW, yaw_rate.shape[-1])
     if window <= ORDER:
         raise ValueError(f"smoothness: {yaw_rate.shape[-1]} steps are fewer than the filter needs")
-    smooth = lambda x, d=0: savgol_filter(x, window, ORDER, deriv=d, delta=dt)  # noqa: E731
+    smooth = lambda x, d=0: x @ _filter(x.shape[-1], window, d, dt)  # noqa: E731
     along, across = smooth(acceleration[..., 0]), smooth(acceleration[..., 1])
     total = smooth(np.hypot(acceleration[..., 0], acceleration[..., 1]))
     rate = np.unwrap(yaw_rate) if form == "peer" else np.radians(yaw_rate)
@@ -95,6 +94,14 @@ def measured(acceleration: Rows, yaw_rate: Rows, dt: float, form: str) -> dict[s
         "longitudinal_jerk": smooth(along, 1), "yaw_acceleration": smooth(rate, 0 if form == "peer" else 1),
         "yaw_rate": smooth(rate),
     }  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _filter(count: int, window: int, derivative: int, dt: float) -> Rows:
+    """(n, n): `count` values times this are filtered."""
+    from scipy.signal import savgol_filter
+
+    return savgol_filter(np.eye(count), window, ORDER, deriv=derivative, delta=dt)
 
 
 def within(motions: dict[str, Rows], names: Sequence[str] = tuple(BOUNDS)) -> bool:

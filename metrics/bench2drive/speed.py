@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drivesim.types import CYCLES, VEHICLES, Agents, Event, Rollout, Scenario, Score, is_kind
 
-from ..drive import judged, not_judged, only, over_steps
+from ..drive import judged, judged_ego, not_judged, only, over_steps
 from ..progress import follow
 from .composition import FASTEST, efficiency
 from .drive import driven_route
@@ -58,7 +58,9 @@ def speed_efficiency(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     route, length = found
     agents = judged(rollout)
     others = traffic(agents)
-    passed = checkpoints(follow(agents.xy[:, 0], route), length, agents.speed[:, 0].abs(), mean_speed(agents, others))
+    passed = checkpoints(
+        follow(agents.xy[:, 0], route), length, judged_ego(rollout).speed.abs(), mean_speed(agents, others)
+    )
     kept = [point for point in passed if point.share <= FASTEST]
     value = efficiency([point.share for point in passed])
     if value is None or not bool(others.any()):

@@ -67,9 +67,10 @@ def evasion(agents: Agents, there: Tensor, vehicle: Vehicle, can: Manoeuvres | N
     direction = heading(agents.yaw)
     half = agents.size[..., :2] / 2
     boxes = torch.cat([agents.xy, direction, half, velocity], -1).double().contiguous().numpy()
+    speed = (agents.velocity[:, 0] * direction[:, 0]).sum(-1).double().contiguous().numpy()
     rear = vehicle.rear_axle_to_center
     result = _latest_starts(
-        boxes, mask.numpy(), agents.speed[:, 0].double().contiguous().numpy(), rear, vehicle.wheelbase, can.full_brake,
+        boxes, mask.numpy(), speed, rear, vehicle.wheelbase, can.full_brake,
         can.kickdown, can.lateral, can.most_steering, can.horizon, can.time_step, can.resolution,
     )  # fmt: skip
     who, collision, brake, kickdown, steer, left = (torch.from_numpy(x) for x in result)

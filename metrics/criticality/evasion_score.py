@@ -112,9 +112,8 @@ def _worst_times(agents: Agents, there: Tensor, acceleration: float) -> tuple[Te
     Nobody can be met sooner than the circle about its box. So the one whose circle is first is worked out exactly, and
     then all whose circles come before that.
     """
-    steps, (step, who) = torch.arange(len(there)), torch.nonzero(there, as_tuple=True)
-    soonest = torch.full(there.shape, torch.inf, dtype=torch.float64)
-    soonest[step, who] = _circles(agents[step, 0], agents[step, who], acceleration)
+    steps = torch.arange(len(there))
+    soonest = _circles(agents[:, :1], agents, acceleration).masked_fill(~there, torch.inf)
     least, first = soonest.min(-1)
     some = torch.isfinite(least)
     exact = torch.full_like(soonest, torch.inf)
@@ -127,9 +126,9 @@ def _worst_times(agents: Agents, there: Tensor, acceleration: float) -> tuple[Te
 
 
 def _circles(ego: Agents, other: Agents, acceleration: float) -> Tensor:
-    """A time (N,) before which the circles about two boxes cannot meet, as if they drove straight at each other."""
+    """A time (...) before which the circles about two boxes cannot meet, as if they drove straight at each other."""
     velocity, both = _velocity(other) - ego.velocity, _accelerations(other, acceleration)
-    reach = (ego.size[:, :2].norm(dim=-1) + other.size[:, :2].norm(dim=-1)) / 2
+    reach = (ego.size[..., :2].norm(dim=-1) + other.size[..., :2].norm(dim=-1)) / 2
     left = ((other.xy - ego.xy).norm(dim=-1) - reach).clamp_min(0)
     speed = velocity.norm(dim=-1)
     return 2 * left / (speed + (speed.square() + 2 * both * left).sqrt()).clamp_min(1e-12)

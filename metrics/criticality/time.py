@@ -5,6 +5,8 @@ Pure functions over tensors (...) that broadcast. SI units; `inf` is never, NaN 
 
 from __future__ import annotations
 
+import numba
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -112,11 +114,25 @@ def worst_time_to_collision(offset: Tensor, velocity: Tensor, reach: Tensor, acc
     reached[..., -1] = True
     i = reached[..., 1:].int().argmax(-1, keepdim=True)
     low, high = bounds.gather(-1, i)[..., 0], bounds.gather(-1, i + 1)[..., 0]
-    for _ in range(34):
-        middle = (low + high) / 2
-        met = excess(middle) >= 0
-        low, high = torch.where(met, low, middle), torch.where(met, middle, high)
+    flat = [x.double().contiguous().numpy().ravel() for x in torch.broadcast_tensors(c4, c2, c1, c0, low, high)]
+    high = torch.from_numpy(_bisected(*flat)).to(high).reshape(high.shape)
     return _undefined(torch.where(c0 >= 0, 0.0, high), distance, square, reach)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _bisected(c4, c2, c1, c0, low, high):
+    """Where (N,) the excess turns positive between `low` and `high` (N,), to a part in 2^34 of what is between them."""
+    out = np.empty(len(low))
+    for i in range(len(low)):
+        a, b = low[i], high[i]
+        for _ in range(34):
+            middle = (a + b) / 2
+            if ((c4[i] * middle * middle + c2[i]) * middle + c1[i]) * middle + c0[i] >= 0:
+                b = middle
+            else:
+                a = middle
+        out[i] = b
+    return out
 
 
 def _cubic_roots(p: Tensor, q: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ from ..contacts import (
     impact_speed,
     nearest,
 )
-from ..drive import judged, not_judged, only, over_steps, track_name, unfit
+from ..drive import judged, judged_ego, kept, not_judged, only, over_steps, track_name, unfit
 from ..lanes import Places
 
 VERSION = "1"
@@ -57,12 +57,17 @@ class Collisions:
     @staticmethod
     def of(agents: Agents, map: Map, vehicle: Vehicle, places: Places, stopped: float = STOPPED) -> Collisions:
         """Of agents (n, A). A lateral contact is at fault unless the corners are in common or connected lanes."""
-        step = first_contacts(agents)
-        ego, track = at_steps(agents, step.clamp_min(0))
-        kind = contact_types(ego, track, vehicle, stopped)
-        apart = ~places.together & (len(map.lanes) > 0)
-        fault = at_fault(kind, apart[step.clamp_min(0)], torch.zeros_like(step, dtype=torch.bool)) & (step >= 0)
-        return Collisions(step, kind, fault, ego, track)
+        return _collisions(agents, map, vehicle, places, stopped)
+
+
+@kept
+def _collisions(agents: Agents, map: Map, vehicle: Vehicle, places: Places, stopped: float) -> Collisions:
+    step = first_contacts(agents)
+    ego, track = at_steps(agents, step.clamp_min(0))
+    kind = contact_types(ego, track, vehicle, stopped)
+    apart = ~places.together & (len(map.lanes) > 0)
+    fault = at_fault(kind, apart[step.clamp_min(0)], torch.zeros_like(step, dtype=torch.bool)) & (step >= 0)
+    return Collisions(step, kind, fault, ego, track)
 
 
 def no_ego_at_fault_collisions(
@@ -70,8 +75,6 @@ def no_ego_at_fault_collisions(
     scenario: Scenario,
     stopped_speed: float = STOPPED,
     ignore_start: bool = False,
-    places: Places | None = None,
-    met: Collisions | None = None,
 ) -> Score:
     """Product over {vulnerable road users, vehicles, objects} of max(0, 1 - n / (allowed + 1)) (nuPlan e924167).
 
@@ -84,8 +87,9 @@ def no_ego_at_fault_collisions(
     if reason := unfit(rollout):
         return not_judged("no_ego_at_fault_collisions", reason, VERSION)
     agents, map = judged(rollout), scenario.scene.map
-    places = places or Places.of(agents[..., 0], map, rollout.vehicle)
-    met = met or Collisions.of(agents, map, rollout.vehicle, places, stopped_speed)
+    met = Collisions.of(
+        agents, map, rollout.vehicle, Places.of(judged_ego(rollout), map, rollout.vehicle), stopped_speed
+    )
     guilty = met.fault & (met.step >= int(ignore_start))
     who = [i for i in met.step.argsort(stable=True).tolist() if met.step[i] >= 0]
     gap = nearest(agents)

@@ -15,10 +15,9 @@ from drivesim.types import Event, Rollout, Scenario, Score
 from ..comfort import comfort
 from ..drivable_area import drivable_area
 from ..drive import judged, not_judged, only, over_steps, precise, unfit
-from ..lanes import Places
 from ..progress import progress
 from .aggregate import weighted
-from .at_fault import Collisions, no_ego_at_fault_collisions
+from .at_fault import no_ego_at_fault_collisions
 from .direction import driving_direction
 from .speed_limit import speed_limit
 from .time_to_collision import time_to_collision_within_bound
@@ -100,22 +99,15 @@ def parts(
 ) -> dict[str, Score]:
     """The eight parts by nuPlan's names, each a Score with its evidence."""
     drives = [rollout]
-    agents, map = judged(rollout), scenario.scene.map
-    places = Places.of(agents[..., 0], map, rollout.vehicle)
-    met = Collisions.of(agents, map, rollout.vehicle, places)
     made = progress(drives, scenario)
     return {
-        "no_ego_at_fault_collisions": no_ego_at_fault_collisions(
-            drives, scenario, ignore_start=ignore_start, places=places, met=met
-        ),
+        "no_ego_at_fault_collisions": no_ego_at_fault_collisions(drives, scenario, ignore_start=ignore_start),
         "drivable_area_compliance": drivable_area(drives, scenario, tolerance=OUTSIDE),
         "ego_is_making_progress": making_progress(made, least_progress),
-        "driving_direction_compliance": driving_direction(drives, scenario, form=form, places=places),
+        "driving_direction_compliance": driving_direction(drives, scenario, form=form),
         "ego_progress_along_expert_route": made,
-        "time_to_collision_within_bound": time_to_collision_within_bound(
-            drives, scenario, ignore_start=ignore_start, places=places, met=met
-        ),
-        "speed_limit_compliance": speed_limit(drives, scenario, places=places),
+        "time_to_collision_within_bound": time_to_collision_within_bound(drives, scenario, ignore_start=ignore_start),
+        "speed_limit_compliance": speed_limit(drives, scenario),
         "ego_is_comfortable": comfort(drives, scenario),
     }
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from drivesim.errors import InputError
 from drivesim.types import Event, Map, Rollout, Scenario, Score
 
-from ..drive import judged, not_judged, only, over_steps, unfit
-from ..lanes import Places, along, followed_lanes, one_lane
+from ..drive import judged_ego, not_judged, only, over_steps, unfit
+from ..lanes import along, lanes_followed, one_lane
 
 VERSION = "1"
 SOURCE = "nuPlan e924167, driving_direction_compliance"
@@ -24,7 +24,6 @@ def driving_direction(
     violation: float = 6.0,
     horizon: float = 1.0,
     form: str = "peer",
-    places: Places | None = None,
 ) -> Score:
     """1 if the ego moves less than `compliance` [m] against its lanes in every `horizon` [s], 0.5 below `violation`.
 
@@ -40,9 +39,8 @@ def driving_direction(
     reason = unfit(rollout) or ("" if len(map.lanes) else "the map has no lanes")
     if reason:
         return not_judged("driving_direction", reason, VERSION)
-    ego = judged(rollout)[..., 0]
-    places = places or Places.of(ego, map, rollout.vehicle)
-    lanes = one_lane(map, followed_lanes(map, ego.xy, places.centre), ego.xy, ego.yaw)
+    ego = judged_ego(rollout)
+    lanes = one_lane(map, lanes_followed(ego, map, rollout.vehicle), ego.xy, ego.yaw)
     steps = int(horizon / rollout.dt + 1e-6)
     made = (steps_of_peer if form == "peer" else steps_along)(map, lanes, ego.xy)
     moved = window_sums(made, steps + (form == "peer"))

@@ -9,17 +9,15 @@ from torch import Tensor
 
 from drivesim.types import Event, Map, Rollout, Scenario, Score
 
-from ..drive import judged, not_judged, only, over_steps, unfit
-from ..lanes import Places, followed_lanes
+from ..drive import judged_ego, not_judged, only, over_steps, unfit
+from ..lanes import lanes_followed
 from ..time_to_collision import spans
 
 VERSION = "1"
 SOURCE = "nuPlan e924167, speed_limit_compliance"
 
 
-def speed_limit(
-    rollouts: Sequence[Rollout], scenario: Scenario, overspeed: float = 2.23, places: Places | None = None
-) -> Score:
+def speed_limit(rollouts: Sequence[Rollout], scenario: Scenario, overspeed: float = 2.23) -> Score:
     """max(0, 1 - sum(excess dt) / (max(`overspeed`, 0.001) T)): how much and how long too fast (nuPlan e924167).
 
     The excess [m/s] is the rear axle's speed above the limit where the box centre is: that of its lane, or at an
@@ -30,9 +28,8 @@ def speed_limit(
     rollout = only(rollouts, "speed_limit")
     if reason := unfit(rollout, steps=2):
         return not_judged("speed_limit", reason, VERSION)
-    ego, map = judged(rollout)[..., 0], scenario.scene.map
-    places = places or Places.of(ego, map, rollout.vehicle)
-    limit = limits(map, followed_lanes(map, ego.xy, places.centre)).to(ego.xy)
+    ego, map = judged_ego(rollout), scenario.scene.map
+    limit = limits(map, lanes_followed(ego, map, rollout.vehicle)).to(ego.xy)
     if not bool(torch.isfinite(limit).any()):
         return not_judged("speed_limit", "the map states no speed limit where the ego drove", VERSION)
     excess = (ego.speed.abs() - limit).clamp_min(0).nan_to_num(0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from drivesim.types import Agents, Event, Kind, Map, Rollout, Scenario, Score
 
 from ..contacts import STOPPED, bearing
-from ..drive import judged, not_judged, only, over_steps, track_name, unfit
+from ..drive import judged, judged_ego, not_judged, only, over_steps, track_name, unfit
 from ..lanes import Places
 from ..time_to_collision import SOURCE, kept_by, projected, relevant, spans
 from .at_fault import Collisions
@@ -28,8 +28,6 @@ def time_to_collision_within_bound(
     time_step: float = 0.1,
     stopped_speed: float = STOPPED,
     ignore_start: bool = False,
-    places: Places | None = None,
-    met: Collisions | None = None,
 ) -> Score:
     """1 if the least time to collision stays above `bound` [s], else 0 (nuPlan e924167; all constants are its own).
 
@@ -42,9 +40,9 @@ def time_to_collision_within_bound(
     if reason := unfit(rollout):
         return not_judged("time_to_collision_within_bound", reason, VERSION)
     agents, map = judged(rollout), scenario.scene.map
-    places = places or Places.of(agents[..., 0], map, rollout.vehicle)
+    places = Places.of(judged_ego(rollout), map, rollout.vehicle)
     times = projected(agents, relevant(agents, beside(map, places), rollout.vehicle, SLOW), horizon, time_step)
-    met = met or Collisions.of(agents, map, rollout.vehicle, places, stopped_speed)
+    met = Collisions.of(agents, map, rollout.vehicle, places, stopped_speed)
     struck = (torch.arange(len(agents.yaw))[:, None] == met.step) & met.fault & (met.step >= int(ignore_start))
     times = times.masked_fill(struck, 0)
     least, who = times.min(-1)
@@ -83,7 +81,7 @@ def _event(
         "bearing": round(float(bearing(agents[worst, 0], agents[worst, other], rollout.vehicle)), 3),  # [rad]
         "first_step": rollout.start + span[0],
         "last_step": rollout.start + span[1],
-        "ego_speed": round(float(agents.speed[worst, 0]), 3),
+        "ego_speed": round(float(agents[worst, 0].speed), 3),
         "track_speed": round(float(agents.velocity[worst, other].norm()), 3),
         "lost": 1.0,
         "rule": f"time to collision above {bound} s at every step",

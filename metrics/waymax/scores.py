@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from drivesim.roadmap import RoadMap
 from drivesim.types import Agents, Event, Map, Rollout, Scenario, Score
 
 from ..contacts import corners, touching
-from ..drive import judged, not_judged, only, over_steps, precise, track_name, unfit
+from ..drive import judged, judged_ego, logged_ego, not_judged, only, over_steps, track_name, unfit
 from . import primitives
 from .primitives import FARTHER_THAN_OFF_ROUTE, FROM_ROUTE, MAX_ACCELERATION, MAX_CURVATURE, WRONG_WAY
 
@@ -54,7 +55,7 @@ def off_road(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     reason = unfit(rollout) or ("" if len(scenario.scene.map.drivable) else "the map has no drivable area")
     if reason:
         return not_judged("waymax_off_road", reason, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     distance = -RoadMap.of(scenario.scene.map).border_distance(corners(ego)).amin(-1)
     rule = ("signed distance of a corner > 0: 1 (Waymax, offroad)", "{value:.2f} m farther in")
     events = _worst("off_road", rollout, ego, distance, distance > 0, rule, lost=1.0)
@@ -66,12 +67,14 @@ def wrong_way(rollouts: Sequence[Rollout], scenario: Scenario, limit: float = WR
     [m] or more, else 0 (Waymax 48b33d7, wrong way). Lanes: those under the start, and all that they lead to or that
     lie beside those in the same direction."""
     rollout = only(rollouts, "waymax_wrong_way")
-    ways = unfit(rollout) or _reachable(scenario.scene.map, judged(rollout)[0, 0])
+    ways = unfit(rollout) or _reachable(scenario.scene.map, judged_ego(rollout)[0])
     if isinstance(ways, str):
         return not_judged("waymax_wrong_way", ways, VERSION)
-    ego = judged(rollout)[..., 0]
-    points = _points(scenario.scene.map, ways)
-    value = primitives.wrong_way_distance(ego.xy, points, limit)
+    ego = judged_ego(rollout)
+    map = scenario.scene.map
+    value = primitives.wrong_way_distance(ego.xy, _points(map, _close(map, ways, ego.xy, limit)), limit)
+    if bool((value > 0).any()):  # then the nearest may be any of them
+        value = primitives.wrong_way_distance(ego.xy, _points(map, ways), limit)
     rule = (f"{limit} m or more from every lane that can be reached (Waymax, WRONG_WAY_THRES)", "{over:.2f} m nearer")
     events = _worst("wrong_way", rollout, ego, value, value > 0, rule, limit)
     return _score("waymax_wrong_way", value, value.amax(), rollout, "from a legal lane [m]", events, unit="m")
@@ -86,7 +89,7 @@ def off_route(
     route = unfit(rollout) or _route(scenario)
     if isinstance(route, str):
         return not_judged("waymax_off_route", route, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     near = bool((primitives.nearest_point(ego.xy, route) <= min(limit, margin)).all())  # no other way can be nearer
     ways = [] if near else _reachable(scenario.scene.map, ego[0])
     others = _points(scenario.scene.map, [] if isinstance(ways, str) else _off(scenario.scene.map, ways, route))
@@ -102,13 +105,13 @@ def progression(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     (Waymax 48b33d7, progression). Measured by the nearest points of the briefing's route."""
     rollout = only(rollouts, "waymax_progression")
     route = unfit(rollout) or _route(scenario)
-    logged = precise(scenario.log[:, 0])
+    logged = logged_ego(scenario)
     logged = logged.xy[logged.valid & torch.isfinite(logged.xy).all(-1)]
     if not isinstance(route, str) and not len(logged):
         route = "the log does not show how the ego drove"
     if isinstance(route, str):
         return not_judged("waymax_progression", route, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     value = primitives.progression(ego.xy, route, logged[0], logged[-1])
     events = ()
     if float(value[-1]) < 1:
@@ -126,7 +129,7 @@ def log_divergence(rollouts: Sequence[Rollout], scenario: Scenario) -> Score:
     rollout = only(rollouts, "waymax_log_divergence")
     if reason := unfit(rollout):
         return not_judged("waymax_log_divergence", reason, VERSION)
-    ego, log = judged(rollout)[..., 0], precise(scenario.log[rollout.start :])[..., 0]
+    ego, log = judged_ego(rollout), logged_ego(scenario, rollout.start)
     count = min(len(ego.yaw), len(log.yaw))
     there = log.valid[:count] & torch.isfinite(log.xy[:count]).all(-1)
     if not bool(there.any()):
@@ -149,7 +152,7 @@ def infeasibility(
     rollout = only(rollouts, "waymax_infeasibility")
     if reason := unfit(rollout, steps=2):
         return not_judged("waymax_infeasibility", reason, VERSION)
-    ego = judged(rollout)[..., 0]
+    ego = judged_ego(rollout)
     a, k = primitives.bicycle_inverse(ego.yaw, ego.velocity, rollout.dt)
     bad = torch.cat([torch.zeros(1, dtype=torch.bool),
                      primitives.infeasible(ego.yaw, ego.velocity, rollout.dt, acceleration, curvature)])  # fmt: skip
@@ -258,6 +261,15 @@ def _off(map: Map, lanes: list[int], route: Tensor) -> list[int]:
 def _points(map: Map, lanes: list[int]) -> Tensor:
     """Points (N, 2) of centre lines."""
     return _owned(map, lanes)[0] if lanes else torch.zeros(0, 2, dtype=torch.float64)
+
+
+def _close(map: Map, lanes: list[int], xy: Tensor, reach: float) -> list[int]:
+    """Those of some lanes that may come within `reach` [m] of points (n, 2), by the rectangles about both."""
+    points, starts = map.lanes.center.points[:, :2].double().numpy(), map.lanes.center.offsets[:-1].numpy()
+    above = np.maximum.reduceat(points, starts) >= (xy.amin(0) - reach).numpy()
+    below = np.minimum.reduceat(points, starts) <= (xy.amax(0) + reach).numpy()
+    near = (above & below).all(-1).tolist()
+    return [lane for lane in lanes if near[lane]]
 
 
 def _owned(map: Map, lanes: list[int]) -> tuple[Tensor, Tensor]:
