@@ -50,13 +50,13 @@ def run(work: Work, command: str) -> int:
         raise InputError("; ".join(dict.fromkeys(row["cause"] for row in refused)))
     with open(store.out / COMMANDS, "a", encoding="utf-8") as file:
         file.write(command + "\n")
-    page = film(store, summary.keys, _not_driven(work))
     for licence in dict.fromkeys(row["licence"] for row in rows if row["licence"]):
         console.print(f"data licence: {licence}", markup=False)
     shown, notes = table(rows)
     console.print(shown)
     for note in notes:
         console.print(note, markup=False)
+    page = film(store, summary.keys, _not_driven(work))  # the scores are known: nobody waits for the films to see them
     console.print(f"report: {page.resolve()}")
     return 1 if work.broken or any(row["status"] == "failed" for row in rows) else 0
 

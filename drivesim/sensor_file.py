@@ -2,7 +2,8 @@
 
 Photos are JPEG of quality 95 at the size at which the log was read (4:4:4, so that colours stay sharp); sweeps are
 float32 points. Columns: `sensor` (camera name, "" for a sweep), `time` [s since step 0], `pose` (world from camera,
-16 float64; for a sweep its origin, 3), `width`, `height` (points and 3 for a sweep), `data`.
+16 float64; for a sweep its origin, 3), `width`, `height` (for a sweep its points and 3, or 4 where it tells when each
+was hit), `data`.
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ def write(sensors: SensorLog, path: Path, scenario: str) -> list[str]:
                     missing.append(str(error))
         for sweep in sensors.sweeps:
             try:
-                points = sweep.read().to(torch.float32).contiguous().numpy()
+                points = _points(sweep)
             except InputError as error:
                 missing.append(str(error))
                 continue
-            file.write_table(_row("", sweep.time, sweep.origin, points.shape[0], 3, points.tobytes()))
+            file.write_table(_row("", sweep.time, sweep.origin, *points.shape, points.tobytes()))
     temporary.replace(path)
     return missing
 
@@ -90,7 +91,11 @@ def _handles(path: Path, rows: list[dict[str, Any]], cameras: dict[str, Camera])
             read = _Photo(path, row, told["width"], told["height"])
             images[camera.name].append(RecordedImage(camera, time, torch.from_numpy(pose.reshape(4, 4)), read))
         else:
-            sweeps.append(RecordedSweep(time, torch.from_numpy(pose.reshape(3)), _Sweep(path, row)))
+            if told["height"] not in (3, 4):
+                raise ValueError(f"the points of recording {row} have {told['height']} numbers instead of 3 or 4")
+            read, when = (_Sweep(path, row, told["height"], columns) for columns in (slice(0, 3), 3))
+            moments = when if told["height"] == 4 else None
+            sweeps.append(RecordedSweep(time, torch.from_numpy(pose.reshape(3)), read, moments))
     return SensorLog({name: tuple(log) for name, log in images.items() if log}, tuple(sweeps))
 
 
@@ -118,13 +123,23 @@ class _Photo:
 class _Sweep:
     path: Path
     row: int
+    wide: int  # numbers of a point
+    columns: slice | int  # which of them
 
     def __call__(self) -> Tensor:
         try:
-            points = np.frombuffer(bytearray(_data(self.path, self.row)), np.float32).reshape(-1, 3)
+            points = np.frombuffer(bytearray(_data(self.path, self.row)), np.float32).reshape(-1, self.wide)
         except ValueError as error:
             raise _damaged(self.path, error) from None
-        return torch.from_numpy(points)
+        return torch.from_numpy(points[:, self.columns].copy())
+
+
+def _points(sweep: RecordedSweep) -> np.ndarray:
+    """(N, 3) float32, or (N, 4) with when each was hit after the sweep's time [s]."""
+    points = sweep.read().to(torch.float32)
+    if sweep.moments is not None:
+        points = torch.cat([points, sweep.moments().to(torch.float32)[:, None]], 1)
+    return points.contiguous().numpy()
 
 
 def _data(path: Path, row: int) -> bytes:

@@ -123,6 +123,17 @@ def test_recordings_go_along_when_asked(tmp_path):
     assert source("converted", out).load("a-b@2.0s").sensors is None
 
 
+def test_when_each_point_was_hit_goes_along(tmp_path):
+    sensors, points = recorded(tmp_path)
+    moments = torch.tensor([-0.05, 0.0, 0.02, 0.05])
+    sweeps = (sensors.sweeps[0], replace(sensors.sweeps[0], time=0.2, moments=lambda: moments))
+    own.write(full(sensors=SensorLog({}, sweeps)), tmp_path / "out", sensors=True)
+    plain, timed = source("converted", tmp_path / "out").load("a-b@2.0s").sensors.sweeps
+    assert plain.moments is None
+    assert torch.equal(timed.read(), points)
+    assert torch.equal(timed.moments(), moments)
+
+
 def test_recordings_of_another_conversion_are_refused(tmp_path):
     sensors, _ = recorded(tmp_path)
     own.write(full(sensors=sensors), tmp_path / "out", sensors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,9 @@ def run(
     _positive(frames=frames, beside=beside, perceptual=perceptual)
     if min(width, height) < 32 or any(gap < 0 for gap in gaps or ()):
         raise InputError("--width and --height are 32 px or more, --gap 0 s or more")
+    for file in filter(None, (as_json, as_csv)):
+        if not Path(file).absolute().parent.is_dir():
+            raise InputError(f"{file}: there is no such folder; make it or choose another place")
     scenario = _scenario(words, options, window, stride, ego)
     first = first_frame(scenario) if from_frame is None else from_frame
     if not 0 <= first < scenario.steps:
@@ -71,7 +75,7 @@ def run(
                 tuple(gaps or (0.25,)), width, height, 0 if missing() else perceptual)  # fmt: skip
     why = f" (the ego drives at {SLOW:g} m/s from there on)" * (from_frame is None and first > 0)
     print(f"{clean(scenario.id)}: steps {first} to {scenario.steps - 1}{why}, {len(steps)} of them, {width}x{height}")
-    found = list(evaluate(plan, Plates(Path(pictures)) if pictures else None))
+    found = list(evaluate(plan, _watching(Plates(Path(pictures)) if pictures else None)))
     out = console()
     for table in tables(found):
         out.print(_rich(table))
@@ -106,6 +110,18 @@ def _generator(name: str) -> Any:
     if name == "none":
         return None
     return parts.build(parts.check("--generation", parts.read("generation", name)))
+
+
+def _watching(show: Any) -> Any:
+    """`show`, and on a terminal where the evaluation has come."""
+
+    def watch(where: str, shots: Sequence[Any]) -> None:
+        if sys.stderr.isatty() and shots:
+            print(f"\r\033[K{where}: step {shots[0].step}", end="\r", file=sys.stderr, flush=True)
+        if show:
+            show(where, shots)
+
+    return watch
 
 
 def _positive(**values: int) -> None:

@@ -35,8 +35,11 @@ def revisit(told: Under, generator: WorldGenerator, world, views: Sequence[View]
 
 
 def edits(told: Under, scenario: Scenario, generator: WorldGenerator, world, state: State, cameras: Sequence[Camera]):
-    """Takes away and moves the agent that fills most pixels: which share of the changed pixels lies outside of its
-    box with AROUND, before and after, and which share of the box's pixels changed."""
+    """Takes away and puts back by MOVED the agent that most pixels show.
+
+    Yields which share of the changed pixels lies inside its box with AROUND, before or after, and which share of the
+    pixels that showed it and no longer do changed.
+    """
     views = beside(scenario, state, cameras)
     before = generator.render(state, world, cameras)[0]
     who = _largest(before)
@@ -44,15 +47,17 @@ def edits(told: Under, scenario: Scenario, generator: WorldGenerator, world, sta
         return
     for name, edited in (("removed", _without(state, who)), ("moved", _put_back(state, who))):
         after = generator.render(edited, world, cameras)[0]
-        changed, inside, box = 0, 0, 0
+        changed = inside = gone = replaced = 0
         for view in views:
             change = np.abs(_rgb(before, view.camera).astype(int) - _rgb(after, view.camera)).max(-1) > VISIBLE
             own = _mask(view, state.agents, who) | _mask(view, edited.agents, who)
+            left = (before[view.name].instance == who) & (after[view.name].instance != who)
             changed, inside = changed + int(change.sum()), inside + int((change & own).sum())
-            box += int(own.sum())
+            gone, replaced = gone + int(left.sum()), replaced + int((change & left.numpy()).sum())
         if changed >= LEAST:
-            yield told(f"{name}: changed inside", inside / changed, changed)
-        yield told(f"{name}: of the box changed", inside / max(box, 1), box)
+            yield told(f"{name}: changed inside its box", inside / changed, changed)
+        if gone >= LEAST:
+            yield told(f"{name}: changed where it was", replaced / gone, gone)
 
 
 def _largest(frames: Frames) -> int | None:

@@ -48,9 +48,11 @@ def summary(figures: Iterable[Figure], row: str, measure: str, region: str = "al
 
 
 def spread(items: Sequence, most: int) -> list:
-    """At most so many of them, evenly, the first and the last among them; all if `most` is 0."""
+    """At most so many of them, evenly, the first and the last among them; the middle one for 1, all for 0."""
     if not most or len(items) <= most:
         return list(items)
+    if most == 1:
+        return [items[len(items) // 2]]
     return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, most).round().astype(int))]
 
 

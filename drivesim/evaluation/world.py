@@ -22,13 +22,16 @@ from .painters import Drawn, Generated, Nearest, Painter, nearest
 from .pictures import LEAST, psnr, squared_error, ssim, within
 from .poses import relative_error
 from .splats import Splats
-from .views import SHIFTS, Shift, View, beside, recorded, resized, shifted
+from .views import SHIFTS, View, beside, moment, recorded, resized, shifted
 
 ALL = -1.0
 """As a gap: all photos may be used."""
 
 STANDING = (0.02, 0.1)
 """Two poses of a camera that differ by less than this [m], [deg] show the same picture."""
+
+AWAY = 10
+"""Steps between a place and the one from which the ego comes back to it."""
 
 Show = Callable[[str, "Sequence[Shot]"], None]
 """Gets where the ego was and what was drawn there at one step, by camera."""
@@ -49,7 +52,7 @@ class Plan:
 
 
 def evaluate(plan: Plan, show: Show | None = None) -> Iterator[Figure]:
-    """Figures as they come; `show` gets the pictures of the first gap.
+    """Figures as they come; `show` gets the pictures of every step.
 
     Raises InputError if the scenario has no photos or one of them cannot be read.
     """
@@ -86,7 +89,7 @@ def _on_log(plan: Plan, rows: dict[str, Painter], gap: float, show: Show | None)
     first = gap == plan.gaps[0]
     used = rows if first else {name: row for name, row in rows.items() if name in ("nearest photo", "full")}
     cloud = Cloud.of(plan.scenario) if first and plan.scenario.sensors.drawn_by is None else None
-    felt = set(spread(list(plan.steps), plan.perceptual)) if plan.perceptual else set()
+    felt = set(spread(plan.steps, plan.perceptual)) if plan.perceptual and first else set()
     before: list[Shot] = []
     for step in plan.steps:
         shots = []
@@ -94,8 +97,8 @@ def _on_log(plan: Plan, rows: dict[str, Painter], gap: float, show: Show | None)
             shot = Shot.of(view, used, gap, step)
             shots.append(shot)
             yield from _judged(shot, "log", gap, cloud, first, step in felt)
-        if show and first:
-            show("log", shots)
+        if show:
+            show(f"log, gap {gap:g} s", shots)
         if first:
             yield from _real_pose(plan, shots, gap)
             yield from _pairs(shots, before, gap)
@@ -224,14 +227,11 @@ def _world(plan: Plan, full: Generated) -> Iterator[Figure]:
     """What only a generator can be asked: the same place twice, edits."""
     if not plan.beside:
         return
-    here = shifted(plan.scenario, plan.beside[0], Shift("here", 0.0, 0.0))
-    there = shifted(plan.scenario, plan.beside[-1], Shift("there", 2.0, 0.0))
-    cameras = _cameras(plan)
-    told = Under("log", ALL, "full")
-    if here is None:
-        return
-    if there is not None:
-        yield from edits.revisit(told, full.generator, full.world, beside(plan.scenario, here, cameras), there)
+    dt, step = plan.scenario.scene.briefing.dt, plan.beside[0]
+    here = moment(plan.scenario, step * dt)
+    there = moment(plan.scenario, (step + AWAY if step + AWAY < plan.scenario.steps else step - AWAY) * dt)
+    told, cameras = Under("log", ALL, "full"), _cameras(plan)
+    yield from edits.revisit(told, full.generator, full.world, beside(plan.scenario, here, cameras), there)
     yield from edits.edits(told, plan.scenario, full.generator, full.world, here, cameras)
 
 

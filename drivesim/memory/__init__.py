@@ -1,1 +1,1 @@
-"""MEMORY: what has happened in the rollout."""
+"""MEMORY: what has happened in the rollout, and what the sensors of its log saw."""

@@ -146,10 +146,12 @@ def read_sweep(path: Path) -> np.ndarray:
     return points
 
 
-def read_moments(path: Path) -> np.ndarray:
-    """When each of those points was hit (n,) [s] Unix."""
-    (time,) = columns(path, "t")
+def read_moments(path: Path) -> np.ndarray | None:
+    """When each of those points was hit (n,) [s] Unix; None where the file does not tell."""
+    frame = read_frame(path)
+    if "t" not in frame:
+        return None
     try:
-        return time.astype(np.float64)
+        return frame["t"].astype(np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{path}: its points' times are not numbers; download it again") from None

@@ -178,9 +178,12 @@ def _shifted_sweep(path: Path, origin: np.ndarray) -> Tensor:
 
 
 def _moments(path: Path, middle: float) -> Tensor:
-    """When the points were hit after the middle of their sweep (n,) [s]."""
+    """When the points were hit after the middle of their sweep (n,) [s]; zero where the file does not tell."""
     known = np.isfinite(read_sweep(path)).all(1)
-    return torch.from_numpy((read_moments(path)[known] - middle).astype(np.float32))
+    moments = read_moments(path)
+    if moments is None:
+        return torch.zeros(int(known.sum()))
+    return torch.from_numpy((moments[known] - middle).astype(np.float32))
 
 
 def _tags(street: Street, cameras: list[Camera]) -> tuple[str, ...]:
