@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from .memory.history import History
 from .protocols import Planner, WorldGenerator
 from .types import Camera, EgoHistory, Frame, Frames, Observation, Plan, Privileged, Scenario, State, Vehicle
 
+T = TypeVar("T")
+
 PAST = 20
 """Steps of its own past that the planner gets: 2 s, as nuPlan's history buffer holds."""
 
@@ -26,7 +29,7 @@ class Asked:
 
     def __init__(self, scenario: Scenario, planner: Planner, generation: WorldGenerator | None) -> None:
         # told before its attributes are read: who plays back plans from elsewhere has a period per scenario
-        self.steps = frozenset(planner.play(scenario)) if hasattr(planner, "play") else None
+        self.steps = _played(scenario, planner) if hasattr(planner, "play") else None
         briefing = scenario.scene.briefing
         self.cameras, self.every = choose_cameras(planner.sensors, briefing.cameras), _every(planner, briefing.dt)
         if self.cameras and generation is None:
@@ -119,6 +122,8 @@ def choose_cameras(sensors: Sequence[str], cameras: tuple[Camera, ...]) -> list[
 
 HORIZON = 30.0
 """Longest plan that is accepted [s]; the field plans for 3 to 8."""
+MOST_POSES, MOST_PROPOSALS = 1000, 20_000
+"""Of a plan; the largest vocabularies of trajectories in the field have 16384."""
 
 
 def check_plan(plan: Plan, step: int) -> Plan:
@@ -132,6 +137,8 @@ def check_plan(plan: Plan, step: int) -> Plan:
     if poses.ndim != 2 or poses.shape[1] != 3 or len(poses) == 0 or t.shape != poses.shape[:1]:
         shapes = f"poses {tuple(poses.shape)} and time {tuple(t.shape)}"
         raise PlannerFailure(f"planner returned {shapes} at step {step}; wanted (H, 3) and (H,) with H >= 1")
+    if len(poses) > MOST_POSES:
+        raise PlannerFailure(f"planner returned {len(poses)} poses at step {step}; {MOST_POSES} are the most")
     if not bool(torch.isfinite(poses).all()) or not bool(torch.isfinite(t).all()):
         raise PlannerFailure(f"planner returned a pose or time that is not a number at step {step}")
     if not bool((t.diff(prepend=torch.zeros(1)) > 0).all()):
@@ -142,13 +149,30 @@ def check_plan(plan: Plan, step: int) -> Plan:
         )
     if others and (others[0].ndim != 3 or others[0].shape[1:] != poses.shape):
         raise PlannerFailure(f"planner returned proposals that are not of shape (N, {len(poses)}, 3) at step {step}")
+    if others and len(others[0]) > MOST_PROPOSALS:
+        raise PlannerFailure(
+            f"planner returned {len(others[0])} proposals at step {step}; {MOST_PROPOSALS} are the most"
+        )
+    if others and not bool(torch.isfinite(others[0]).all()):
+        raise PlannerFailure(f"planner returned a proposal with what is not a number at step {step}")
     return Plan(poses, t, *others)
 
 
-def _guarded(what: str, step: int, call: Callable) -> Plan:
+def _played(scenario: Scenario, planner: Planner) -> frozenset[int]:
+    """Steps at which a planner that plays back says it has plans. What it finds wrong with its input is its word."""
+    told = lambda: list(planner.play(scenario))  # noqa: E731
+    steps = _guarded("play", scenario.start, told, passed=(PlannerFailure, InputError))
+    first, end = scenario.start, scenario.steps - 1
+    for k in steps:
+        if type(k) is not int or not first <= k < end:
+            raise PlannerFailure(f"planner's play returned {k!r:.60}; steps from {first} to {end - 1} are expected")
+    return frozenset(steps)
+
+
+def _guarded(what: str, step: int, call: Callable[[], T], passed: tuple[type[Exception], ...] = (PlannerFailure,)) -> T:
     try:
         return call()
-    except PlannerFailure:
+    except passed:
         raise
     except Exception as error:
         raise PlannerFailure(f"planner raised {type(error).__name__} in {what} at step {step}: {error}") from error

@@ -82,19 +82,24 @@ class Trajectories:
         return to_frame(poses, ego.double())
 
     def _due(self, scenario: Scenario, dt: float) -> list[int]:
-        """The steps to plan at: from the start on, `every` so often, to the file's last; holes are refused or left."""
+        """The steps to plan at: from the start on, `every` so often, to the last with the plans' horizon of log to
+        come, or the file's last if that is later; holes are refused or left. One alone is played as it is."""
         assert self._plans is not None
         there = sorted(k for k in self._plans if scenario.start <= k < scenario.steps - 1)
         if not there:
             raise InputError(f"{self.path}: all trajectories of {scenario.id} are outside the steps at which plans are "
                              f"made, {scenario.start} to {scenario.steps - 2}")  # fmt: skip
         gap = self._gap(there, dt)
-        wanted = range(scenario.start, there[-1] + 1, gap)
+        horizon = max(round(float(self._plans[k].times[-1]) / dt) for k in there)
+        last = max(there[-1], scenario.steps - 1 - horizon) if len(there) > 1 else there[-1]
+        wanted = range(scenario.start, last + 1, gap)
         lacking = [k for k in wanted if k not in self._plans]
         if lacking and self.missing == "fail":
             told = ", ".join(map(str, lacking[:SHOWN])) + (", ..." if len(lacking) > SHOWN else "")
             raise InputError(f"{self.path}: {scenario.id} lacks a trajectory at {len(lacking)} of {len(wanted)} steps "
-                             f"({told}), one every {gap * dt:g} s from step {scenario.start} on; add them, or leave "
+                             f"({told}), one every {gap * dt:g} s from step {scenario.start} to {last}; it reaches "
+                             f"to step {there[-1]}, and {len(self._plans) - len(there)} of its rows are outside the "
+                             "steps at which plans are made; add them, or leave "
                              "these steps out by planner.missing=skip")  # fmt: skip
         return [k for k in there if self.every is None or k in wanted]
 

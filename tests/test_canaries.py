@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from drivesim import canaries, config, sweep
+from drivesim import canaries, config, parts, sweep
 from drivesim.canaries import algebra, answer
 from drivesim.cli import main
-from drivesim.doctor import folders
+from drivesim.doctor import folders, machine
 from drivesim.errors import InputError, Untrusted
 from drivesim.export import own
 from drivesim.storage import Store
@@ -45,6 +45,7 @@ def test_this_machine_answers_right(name):
     ("time to collision", "metrics.time_to_collision.projected", slightly(projected, 0.1)),
     ("comfort", "metrics.comfort.smooth", lambda values: values * 1.02),
     ("ADE", "metrics.log_distance.average_displacement", lambda errors, there: errors.amax()),
+    ("PDMS", "drivesim.proposals.kernel.contacts", lambda *_: (np.full((1, 2), -1), None, np.zeros((1, 2)))),
     ("PDMS", "drivesim.proposals.score.PDMS_WEIGHTS", {"TTC": 5.0, "EP": 5.0, "C": 5.0, "DDC": 0.0}),
 ])  # fmt: skip
 def test_what_is_broken_is_seen(monkeypatch, name, place, wrong):
@@ -90,6 +91,20 @@ def test_what_is_wrong_is_said_with_what_to_do(monkeypatch):
     monkeypatch.setattr("numpy.linalg.inv", slightly(np.linalg.inv))
     with pytest.raises(Untrusted, match=r"matrix inverse: numpy.linalg.inv of .* is off by .*OPENBLAS_CORETYPE"):
         canaries.hold()
+
+
+def test_no_answer_is_a_wrong_one(monkeypatch):
+    monkeypatch.setitem(canaries.CANARIES, "LQR", lambda: iter(()))
+    assert canaries.ask("LQR").wrong == ("gives no answer",)
+
+
+def test_what_cannot_be_imported_is_said_without_advice_on_matrices(monkeypatch, tmp_path):
+    (tmp_path / "bent.py").write_text("def (")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(canaries, "CANARIES", {"ADE": lambda: parts.locate("bent.ade")})
+    with pytest.raises(Untrusted, match=r"cannot be asked for \(ADE\).* importing bent raised SyntaxError") as raised:
+        canaries.hold()
+    assert "BLAS" not in str(raised.value)
 
 
 # a sweep
@@ -145,6 +160,14 @@ def test_the_doctor_looks_for_data(capsys, monkeypatch, healthy, tmp_path):
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out
     assert "ok    data OPENSCENE_DATA_ROOT: converted" in told and "no    data NUPLAN_DATA_ROOT: " in told
+
+
+def test_memory_is_at_most_what_the_container_grants(monkeypatch, tmp_path):
+    (tmp_path / "max").write_text("500000000\n")
+    monkeypatch.setattr(machine, "LIMITS", (str(tmp_path / "none"), str(tmp_path / "max")))
+    assert not machine.memory().ok and machine.memory().told.startswith("0.5 GB")
+    (tmp_path / "max").write_text("max\n")
+    assert machine._allowed() == float("inf") and machine._available() > 0
 
 
 def test_the_doctor_tries_to_write(monkeypatch, tmp_path):

@@ -4,10 +4,13 @@ import gzip
 import json
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from drivesim import drive, parts, plan_file, rollout_file
+from drivesim.asking import check_plan
 from drivesim.behavior.idm import IDMTraffic
 from drivesim.config import part
 from drivesim.control.perfect import Perfect
@@ -331,6 +334,11 @@ WRONG = [
     ({"step": None, "time": 1.6e9}, "no time stamp of a clock"),
     ({"step": None, "time": 10**400}, "no time stamp of a clock"),
     ({"step": None, "time": float("nan")}, "time is nan"),
+    ({"Frame": "world"}, "'Frame' is no known key; scenario, step, time, poses, times, frame are"),
+    ({"poses": [["4", 0, 0], [8, 0, 0]]}, "poses is no list of numbers"),
+    ({"poses": [[True, 0, 0], [8, 0, 0]]}, "poses is no list of numbers"),
+    ({"time": 1.4}, "step 20 is at 2 s, but time is 1.4 s"),
+    ({"scenario": ["x" * 1000]}, r"scenario is \['x{1,60}\.\.\.;"),
     ({"frame": "lidar"}, "frame is 'lidar'; ego, world, global are known"),
 ]
 
@@ -341,6 +349,59 @@ def test_a_wrong_row_is_refused_with_its_line(tmp_path, change, told):
     file.write_text("\n".join(map(json.dumps, [GOOD, {**GOOD, "step": 20, **change}])))
     with pytest.raises(InputError, match=f"p.jsonl, line 2: .*({told})"):
         Trajectories(file)
+
+
+def test_a_misspelt_header_or_column_is_refused_and_own_keys_pass(tmp_path):
+    file = tmp_path / "p.jsonl"
+    file.write_text("\n".join(map(json.dumps, [{"Frame": "world"}, GOOD])))
+    with pytest.raises(InputError, match="line 1, which speaks for all: 'Frame' is no known key; frame, times are"):
+        Trajectories(file)
+    file.write_text("\n".join(map(json.dumps, [{"x_by": "me"}, {**GOOD, "x_note": 1, "time": 1.04}])))
+    assert Trajectories(file).recorded() == ["test"]
+    table = pa.table({key: [value] for key, value in {**GOOD, "Frame": None}.items()})
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(InputError, match="columns: 'Frame' is no known key"):
+        Trajectories(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.parquet"])
+def test_what_is_written_can_be_read_and_replaces_whole(tmp_path, name, monkeypatch):
+    turned = Plan(torch.tensor([[1.0, 0.0, 13.0]]), torch.tensor([0.5]))
+    plan_file.write(tmp_path / name, [("test", 10, turned)])
+    yaw = plan_file.read(tmp_path / name)["test"][0].poses[0, 2]
+    assert yaw == pytest.approx(13 - 4 * torch.pi, abs=1e-6)
+    before = (tmp_path / name).read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("drivesim.parquet.write", full)
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(InputError, match="cannot be written"):
+        plan_file.write(tmp_path / name, [("test", 11, turned)])
+    assert (tmp_path / name).read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(("plan", "told"), [
+    (Plan(torch.zeros(1500, 3), torch.arange(1, 1501) * 0.01), "1500 poses at step 10; 1000 are the most"),
+    (Plan(torch.zeros(1, 3), torch.ones(1), torch.full((2, 1, 3), torch.nan)), "a proposal with what is not a number"),
+    (Plan(torch.zeros(1, 3), torch.ones(1), torch.zeros(20_001, 1, 3)), "20001 proposals"),
+])  # fmt: skip
+def test_plans_are_bounded(plan, told):
+    with pytest.raises(PlannerFailure, match=told):
+        check_plan(plan, 10)
+
+
+@pytest.mark.parametrize(("steps", "told"), [
+    (lambda: 1 / 0, "ZeroDivisionError in play"), (lambda: None, "TypeError in play"),
+    (lambda: [10, 120], "returned 120"),
+    (lambda: [9], "returned 9"), (lambda: [10.0], "returned 10.0"), (lambda: [True], "returned True"),
+])  # fmt: skip
+def test_steps_to_play_are_checked(steps, told):
+    planner = Wild()
+    planner.play = lambda scenario: steps()
+    with pytest.raises(PlannerFailure, match=told):
+        open_loop(straight(), planner)
 
 
 def test_files_that_are_none(tmp_path):
@@ -381,11 +442,11 @@ def test_a_file_that_does_not_fit_the_scenario(tmp_path):
 
 def test_steps_without_a_trajectory(tmp_path):
     rows = [{**GOOD, "step": k} for k in (10, 15, 20, 35, 40)]
-    with pytest.raises(InputError, match=r"lacks a trajectory at 2 of 7 steps \(25, 30\), one every 0.5 s"):
+    with pytest.raises(InputError, match=r"lacks a trajectory at 16 of 21 steps \(25, 30, 45, .*it reaches to step 40"):
         played(tmp_path, *rows)
     assert played(tmp_path, *rows, missing="skip").plan_steps == (10, 15, 20, 35, 40)
     assert played(tmp_path, *rows, every=1.0, missing="skip").plan_steps == (10, 20, 40)
-    with pytest.raises(InputError, match="lacks a trajectory at 1 of 7 steps"):
+    with pytest.raises(InputError, match="lacks a trajectory at 15 of 21 steps"):
         played(tmp_path, *[r for r in rows if r["step"] != 10] + [{**GOOD, "step": k} for k in (25, 30)])
     with pytest.raises(InputError, match="every=0.33: a multiple of 0.1 s"):
         played(tmp_path, *rows, every=0.33)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..errors import Untrusted
+from ..errors import InputError, Untrusted
 from ..threads import one_thread
 from . import algebra, drives, shapes
 from .answer import Answer
@@ -39,23 +39,34 @@ class Reply:
     name: str
     answers: int
     wrong: tuple[str, ...] = ()  # in words
+    asked: bool = True  # False: what it needs cannot be imported, which tells nothing of the arithmetic
 
 
 def ask(name: str) -> Reply:
-    """The reply to one canary. A question that raises is answered wrong."""
+    """The reply to one canary. A question that raises is answered wrong, and so is one without answers."""
     answers: list[Answer] = []
     try:
         with one_thread():
             answers.extend(CANARIES[name]())
+        if not answers:
+            return Reply(name, 1, ("gives no answer",))
         return Reply(name, len(answers), tuple(answer.told() for answer in answers if not answer.right))
+    except (InputError, ImportError, SyntaxError) as error:  # InputError: of a metric that cannot be located
+        return Reply(name, len(answers) + 1, (f"could not be asked: {type(error).__name__}: {error}",), asked=False)
     except Exception as error:
         return Reply(name, len(answers) + 1, (f"{type(error).__name__}: {error}",))
 
 
 def hold() -> None:
     """Ask all; raises Untrusted with what is wrong, and what to do."""
-    wrong = [reply for reply in map(ask, CANARIES) if reply.wrong]
+    replies = [ask(name) for name in CANARIES]
+    unasked = [reply for reply in replies if not reply.asked]
+    wrong = [reply for reply in replies if reply.wrong and reply.asked]
     if wrong:
         first = "; ".join(f"{reply.name}: {reply.wrong[0]}" for reply in wrong[:SHOWN])
         more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise Untrusted(f"this machine gets known answers wrong, so nothing is driven: {first}{more}. {ADVICE}")
+    if unasked:
+        names = ", ".join(reply.name for reply in unasked)
+        raise Untrusted(f"known answers cannot be asked for ({names}), so nothing is driven: {unasked[0].wrong[0]}; "
+                        "mend that file, or install the package again")  # fmt: skip

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from .. import parts
 from ..proposals import score as formulas
 from ..types import Agents, Score
 from .answer import ROUNDING, Answer
-from .worlds import driven, track
+from .worlds import VEHICLE, driven, track
 
 SINGLE = 1e-4
 """Tolerance where positions of some 50 m are kept in single precision."""
@@ -78,7 +81,10 @@ def displacement() -> Iterator[Answer]:
 
 def pdms() -> Iterator[Answer]:
     """(5 + 5 x 0.4 + 2) / 12 = 0.75; half of it for hitting an object; 0 off the road. EPDMS has 16 of weight, and 14
-    without a second plan."""
+    without a second plan.
+
+    Through the kernels: rolled out at 10 m/s from a rear axle at 0, the front is at 4 m + 1 m a step. The tail of a car
+    that stands at 40.1 m is at 37.6 m: met at step 34, at fault. Beside one 4 m aside it passes."""
     plan = {"NC": 1.0, "DAC": 1.0, "TTC": 1.0, "EP": 0.4, "C": 1.0}
     yield Answer("PDMS of a slow plan", formulas.pdms(plan), 0.75, ROUNDING)
     yield Answer("PDMS after hitting an object", formulas.pdms({**plan, "NC": 0.5}), 0.375, ROUNDING)
@@ -86,3 +92,21 @@ def pdms() -> Iterator[Answer]:
     more = {"NC": 1.0, "DAC": 1.0, "DDC": 0.5, "TLC": 1.0, "EP": 0.5, "TTC": 1.0, "LK": 0.0, "HC": 1.0}
     yield Answer("EPDMS", formulas.epdms({**more, "EC": 1.0}), 0.5 * 11.5 / 16, ROUNDING)
     yield Answer("EPDMS without a second plan", formulas.epdms(more), 0.5 * 9.5 / 14, ROUNDING)
+    states, (step, _, fault) = _rolled_into_who_stands()
+    yield Answer("places [m] of a plan rolled out at 10 m/s", states[0, :, :2], [[k, 0.0] for k in range(41)], 1e-3)
+    yield Answer("step of its contacts, -1 for none", step, [[34, -1]])
+    yield Answer("whether it is at fault", fault, [[True, False]])
+
+
+def _rolled_into_who_stands() -> tuple[Any, tuple[Any, Any, Any]]:
+    """States (1, 41, 7) of a plan straight ahead, and its contacts with two who stand."""
+    from ..proposals import judge, kernel, roll_out
+
+    time = 0.1 * np.arange(1, 41)
+    plan = np.stack([10 * time, 0 * time, 0 * time], -1)[None]
+    states = roll_out.roll_out(plan, time, np.array([0.0, 0, 0, 10, 0, 0, 0]), VEHICLE)
+    box = np.array([[40.1, 20.0], [0.0, 4.0], [1.0, 1.0], [0.0, 0.0], [2.5, 2.5], [1.0, 1.0]])
+    boxes, speeds, static = np.repeat(box[None], 41, 0), np.zeros((41, 2)), np.zeros(2, bool)
+    rules, half = judge.Rules(), (VEHICLE.length / 2, VEHICLE.width / 2, VEHICLE.rear_axle_to_center)
+    flags = np.zeros(states.shape[:2], np.uint8)
+    return states, kernel.contacts(states, flags, boxes, speeds, static, *half, rules.stopped, rules.behind, False)

@@ -32,4 +32,6 @@ def _canary(name: str) -> Finding:
     reply = canaries.ask(name)
     if not reply.wrong:
         return Finding(name, True, f"{reply.answers} known answer{'s' * (reply.answers != 1)}")
+    if not reply.asked:
+        return Finding(name, False, reply.wrong[0])
     return Finding(name, False, f"{reply.wrong[0]}; {len(reply.wrong)} of {reply.answers} known answers come out wrong")

@@ -15,6 +15,10 @@ PACKAGES = (
 )  # fmt: skip
 
 
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where cgroups of version 2 and 1 tell their limit of memory."""
+
+
 def python() -> Finding:
     return Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
 
@@ -56,8 +60,29 @@ def blas() -> Finding:
 
 
 def memory() -> Finding:
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    free = min(_available(), _allowed()) / 1e9
     return Finding("memory", free > 1, f"{free:.1f} GB free, at least 1 GB per worker is wanted")
+
+
+def _available() -> float:
+    """Bytes that may be had without swapping, the page cache's among them."""
+    try:
+        with open("/proc/meminfo", encoding="utf-8") as file:
+            entries = dict(line.split(":", 1) for line in file if ":" in line)
+        return 1024.0 * int(entries["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _allowed() -> float:
+    """Bytes that a container grants to all in it; inf without a limit."""
+    for name in LIMITS:
+        try:
+            with open(name, encoding="utf-8") as file:
+                return float(int(file.read()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return float("inf")
 
 
 def gpu() -> Finding:
