@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ...memory.remembered import Remembered
 
 NEAREST = 0.3
-"""Depths are kept as inverse ones, in 16 bits up to that of this distance [m]; 0 is no depth."""
+"""Depths are kept as inverse ones, in 16 bits up to that of this distance [m]; 0 is no depth, 1 is none beside some."""
 
 UNIT = 65535 * NEAREST  # inverse depth [1/m] times this is what is kept
+
+MARGIN = 2
+"""Half-size pixels around what has depth in which a thing may go on that the lidar missed."""
 
 _SPOT = 0.4  # [m] photos of one camera that were taken closer together than this show the same sides of things
 
@@ -118,6 +122,8 @@ def _packed(photos) -> np.ndarray:
     for i in range(len(out)):
         with np.errstate(divide="ignore"):
             inverse = np.minimum(np.rint(UNIT / photos.depth[i].astype(np.float32)), 65535).astype(np.uint32)
+        beside = ndimage.binary_dilation(inverse > 0, iterations=MARGIN) & (inverse == 0)
+        inverse[beside] = 1
         who = np.where(photos.usable[i], photos.owner[i].astype(np.int32) + 2, 0).astype(np.uint32)
         out[i] = inverse | (who << 16)
     return out

@@ -16,7 +16,7 @@ from .bank import UNIT
 from .compiling import compiled
 from .sightings import BORDER, COARSE, EDGE, FAR, STEEP, TILE
 
-MIXED = 5
+MIXED = 4
 """Photos that a pixel is mixed of, at most."""
 
 TOLERANCE = 0.03
@@ -24,14 +24,15 @@ TOLERANCE = 0.03
 
 TOLERANCE_M = 0.12
 
-SHARP = 0.3
+SHARP = 0.25
 """Costs that differ by this let the dearer photo's weight fall to a third."""
 
-LEAST = 0.07
+LEAST = 0.12
 """Weights below this share of the largest are not worth a look."""
 
 _WORSE = np.float32(-SHARP * np.log(LEAST))  # what costs so much more than a photo far from its border weighs nothing
 HALF_SEEN = 0.35  # so much of the four depths around must agree
+BESIDE = 0.7  # of a place without depth just beside one with it, so much counts: a thin thing may reach there
 HIDDEN = 1.5  # cost of a place next to something else
 ODD = 14.0  # [8-bit steps] what differs more than this from the others' mean counts less
 
@@ -294,8 +295,8 @@ def _agreement(flat, high, wide, u, v, deep, code, empty):
             word = flat[np.uint64((row + dr) * wide + column + dc)]
             w = (fu if dc else np.float32(1) - fu) * (fv if dr else np.float32(1) - fv)
             inverse = np.float32(word & np.uint32(0xFFFF))
-            if np.int32(word >> np.uint32(16)) == code and (inverse == 0) == empty:
-                mass += w
+            if np.int32(word >> np.uint32(16)) == code and (inverse < 2) == empty:
+                mass += w if inverse != 1 else np.float32(BESIDE) * w
                 mean += w * inverse
     if empty or mass == 0:
         return mass
@@ -304,6 +305,14 @@ def _agreement(flat, high, wide, u, v, deep, code, empty):
     if off > limit:
         return np.float32(0)
     return mass * min(np.float32(2) - np.float32(2) * off / limit, np.float32(1))
+
+
+@compiled
+def sample(picture, u, v, size, out):
+    """A photo (h, w, 3) at pixels u, v (n,) into out (n, 3), each smoothed over `size` px."""
+    flat = picture.reshape(-1)
+    for i in range(len(u)):
+        _sample(flat, picture.shape[0], picture.shape[1], np.float32(u[i]), np.float32(v[i]), np.float32(size), out[i])
 
 
 @compiled

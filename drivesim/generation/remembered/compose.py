@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ...types import Frame, Provenance, Semantic
 from .fill import push_pull
@@ -90,17 +91,17 @@ def _meshes(d: Draft, deep: np.ndarray, who: np.ndarray, found: np.ndarray, know
 
 def _paint(rgb, raster, who, mesh, seen, tint) -> None:
     """Give mesh pixels of an agent the colours that the photos show beside them on the same agent, else its mean."""
-    for agent in np.unique(who[mesh]):
-        own = seen & (who == agent)
-        rows, columns = np.nonzero(own | (mesh & (who == agent)))
-        part = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
-        own, missing = own[part], (mesh & (who == agent))[part]
+    for agent, part in enumerate(ndimage.find_objects(np.where(mesh | seen, who + 1, 0))):
+        missing = mesh[part] & (who[part] == agent) if part else np.zeros(1, bool)
+        if not missing.any():
+            continue
+        own = seen[part] & (who[part] == agent)
         if own.sum() < 0.1 * missing.sum() + 4:
             if np.isfinite(tint[agent]).all():
                 shade = raster[part][missing]
                 rgb[part][missing] = np.clip(shade * (tint[agent] / np.maximum(shade.mean(0), 8)), 0, 255)
             continue
-        rest = np.where(own[..., None], rgb[part] - raster[part], 0).astype(np.float32)
+        rest = rgb[part] - raster[part]
         push_pull(rest, own.astype(np.float32))
         rgb[part][missing] = np.clip(raster[part] + rest, 0, 255)[missing]
 
@@ -115,13 +116,13 @@ def _fill(rgb, raster, known, ground, hole, floor, scale) -> None:
     if not hole.any():
         return
     if floor.any() and ground.any():
-        rest = np.where(ground[..., None], rgb - raster, 0).astype(np.float32)
+        rest = rgb - raster
         push_pull(rest, ground.astype(np.float32))
         rgb[floor] = np.clip(raster[floor] + rest[floor], 0, 255)
         known, hole = known | floor, hole & ~floor
     if not known.any():
         rgb[hole] = np.clip(raster[hole] * scale, 0, 255)
         return
-    whole = np.where(known[..., None], rgb, 0).astype(np.float32)
+    whole = rgb.copy()
     push_pull(whole, known.astype(np.float32))
     rgb[hole] = whole[hole]

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...types import Camera, Provenance, Semantic
 from .bank import Bank
+from .blend import sample
 
 MOUNTED = (0.3, 5.0)
 """A camera that is mounted this much [m], [deg] beside the log's sees the car as that one did."""
@@ -42,26 +43,13 @@ def show(view, draft, log: tuple[Camera, ...]) -> None:
     if not own.any():
         return
     gain = view.gain / bank.gain[best]
-    draft.rgb[own] = np.clip(_smooth(bank.rgb[number][bank.number[best]], u[own], v[own], px / fx) * gain, 0, 255)
+    shown = np.empty((int(own.sum()), 3), np.float32)
+    sample(bank.rgb[number][bank.number[best]], u[own], v[own], px / fx, shown)
+    draft.rgb[own] = np.clip(shown * gain, 0, 255)
     draft.depth[own] = _top(view, ray)[own]
     draft.semantics[own], draft.instance[own] = int(Semantic.VEHICLE), 0
     now = abs(bank.time[best] - view.time) <= view.half_step
     draft.provenance[own] = int(Provenance.OBSERVED if now else Provenance.REPROJECTED)
-
-
-def _smooth(picture: np.ndarray, u: np.ndarray, v: np.ndarray, size: float) -> np.ndarray:
-    """Means (n, 3) of a photo over squares of `size` px around (u, v)."""
-    high, wide = picture.shape[:2]
-    total = np.zeros((len(u), 3), np.float32)
-    for dv in (-0.25, 0.25):
-        for du in (-0.25, 0.25):
-            x = np.clip(u + du * size - 0.5, 0, wide - 1.001)
-            y = np.clip(v + dv * size - 0.5, 0, high - 1.001)
-            c, r = x.astype(int), y.astype(int)
-            fx, fy = (x - c)[:, None], (y - r)[:, None]
-            total += (picture[r, c] * (1 - fx) + picture[r, c + 1] * fx) * (1 - fy)
-            total += (picture[r + 1, c] * (1 - fx) + picture[r + 1, c + 1] * fx) * fy
-    return total / 4
 
 
 def _top(view, ray) -> np.ndarray:

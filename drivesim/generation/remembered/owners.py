@@ -8,7 +8,7 @@ import numpy as np
 
 from ...memory.discs import Discs, Placed
 from ...memory.remembered import STANDING, Remembered
-from ...types import Agents, Scenario, Semantic
+from ...types import Agents, Scenario
 
 SAME = (0.3, 3.0)
 """An agent that is less than this [m], [deg] beside its place in the log is there."""
@@ -19,7 +19,7 @@ LIKE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Owners:
-    """The surfels of a memory as runs: the standing world, the agents, their mirrored other halves, grown walls."""
+    """The surfels of a memory as runs: the standing world, the agents, their mirrored other halves."""
 
     discs: Discs
     semantic: np.ndarray  # (N,) uint8 of each disc
@@ -31,17 +31,11 @@ class Owners:
     mover: np.ndarray  # (A,) bool: who is not at one place through the log
 
     @staticmethod
-    def of(memory: Remembered, scenario: Scenario, walls: Discs) -> Owners:
+    def of(memory: Remembered, scenario: Scenario) -> Owners:
         s = memory.surfels
         change = np.flatnonzero((np.diff(s.owner) != 0) | (np.diff(s.mirrored.astype(np.int8)) != 0)) + 1
         ends = np.concatenate([[0], change, [len(s.owner)]]).astype(np.int64)
         first, last = (ends[:-1], ends[1:]) if len(s.owner) else (ends[:0], ends[:0])
-        if len(walls.xyz):
-            first, last = np.append(first, len(s.owner)), np.append(last, len(s.owner) + len(walls.xyz))
-        discs = Discs.of(*(np.concatenate(pair) for pair in zip((s.xyz, s.normal, s.radius), walls[:3], strict=True)))
-        semantic = np.append(s.semantic, np.full(len(walls.xyz), int(Semantic.BUILDING), np.uint8))
-        owner = np.append(s.owner, np.full(len(walls.xyz), STANDING, np.int32))
-        mirrored = np.append(s.mirrored, np.zeros(len(walls.xyz), bool))
         valid = scenario.log.valid.numpy()
         size = np.where(valid[..., None], scenario.log.size.double().numpy(), np.nan)
         place = memory.world_from_box[:, :, :3, 3]
@@ -49,7 +43,7 @@ class Owners:
             way = np.fmax.reduce(place, 0) - np.fmin.reduce(place, 0)
             mover = (way.max(-1) > 0.5) & np.isfinite(way).all(-1)
         return Owners(
-            discs, semantic, owner[first], mirrored[first], first, last,
+            Discs.of(s.xyz, s.normal, s.radius), s.semantic, s.owner[first], s.mirrored[first], first, last,
             np.fmax.reduce(size, 0), mover,
         )  # fmt: skip
 

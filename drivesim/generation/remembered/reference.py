@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...types import Provenance
 from .bank import UNIT
-from .blend import HALF_SEEN, HIDDEN, LEAST, MIXED, ODD, SHARP, TOLERANCE, TOLERANCE_M, Album, Target
+from .blend import BESIDE, HALF_SEEN, HIDDEN, LEAST, MIXED, ODD, SHARP, TOLERANCE, TOLERANCE_M, Album, Target
 from .sightings import BORDER, COARSE, EDGE, FAR, STEEP, TILE, Choice, Sightings
 
 
@@ -102,7 +102,8 @@ class _Look:
                 at = (self.number[s], row + dr, column + dc)
                 weight = ((u - column) if dc else (1 - u + column)) * ((v - row) if dr else (1 - v + row))
                 inverse = self.inverse[at]
-                good = (self.owner[at] == self.code[:, None]) & ((inverse == 0) == self.empty[:, None])
+                good = (self.owner[at] == self.code[:, None]) & ((inverse < 2) == self.empty[:, None])
+                good = good * torch.where(inverse == 1, BESIDE, 1.0)
                 mass, mean = mass + weight * good, mean + weight * inverse * good
         off = (mean / mass.clamp_min(1e-9) / UNIT * deep - 1).abs()
         limit = TOLERANCE + TOLERANCE_M / deep

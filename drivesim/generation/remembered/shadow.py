@@ -31,7 +31,7 @@ def darken(rgb, depth, ground, lens, box_from_camera, half):
                 bx = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
                 by = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
                 bz = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
-                if abs(bz) > 0.5:
+                if abs(bz) > 0.5 or abs(bx) > half[b, 0] + reach or abs(by) > half[b, 1] + reach:
                     continue
                 ox, oy = max(abs(bx) - half[b, 0] + 0.15, 0.0), max(abs(by) - half[b, 1] + 0.15, 0.0)
                 off = (ox * ox + oy * oy) / (SOFT * SOFT)

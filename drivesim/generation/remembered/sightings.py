@@ -14,10 +14,10 @@ import numpy as np
 from .bank import Bank
 from .compiling import compiled
 
-MANY = 10
+MANY = 8
 """Sightings that a tile of the picture, or an agent, has to choose from."""
 
-OF_ONE = 4
+OF_ONE = 3
 """Of them so many are of one camera for each depth looked up: where a photo ends another camera's takes over."""
 
 SPARE = 40

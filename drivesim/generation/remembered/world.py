@@ -15,7 +15,6 @@ from ...memory.discs import Seen, mend, see
 from ...memory.remembered import STANDING, Remembered
 from ...types import Agents, Camera, Frame, Frames, Provenance, Scenario, Semantic, State
 from ..layout import LayoutRaster, LayoutWorld, each
-from . import facades
 from . import sightings as look
 from .bank import Bank
 from .blend import Album, Target, blend
@@ -44,12 +43,10 @@ class World:
     @staticmethod
     def of(scenario: Scenario, memory: Remembered) -> World:
         bank = Bank.of(memory)
-        walls = facades.grow(bank)
-        bank = facades.add(bank, walls)
         album = Album(bank.rgb, bank.seen, bank.camera, bank.number, bank.lens[:, 0].astype(np.float32), bank.gain)
         own = tuple(own_pixels(bank, i) for i in range(len(memory.photos)))
         layout = LayoutRaster().remember(scenario)
-        return World(layout, bank, Owners.of(memory, scenario, walls), album, own, np.ones(len(bank.time), bool))
+        return World(layout, bank, Owners.of(memory, scenario), album, own, np.ones(len(bank.time), bool))
 
     def without(self, time: float, gap: float) -> World:
         """The same world without the photos, of any camera, that were taken within `gap` [s] of a time."""
